@@ -1,0 +1,462 @@
+"""Layouts of the engine's command and event records, and the codes inside them.
+
+A command and an event are 128 bytes each, little-endian, without padding of the compiler's choice.
+Invariant: this module is the single statement of the layout; kernels, journal, stream, mirror and
+clients derive theirs from it. Fields a record does not use are zero, and a command with a non-zero
+unused field is refused, so that a field can be given a meaning later without ambiguity.
+
+Units: `*_ticks` are multiples of a market's tick, `*_lots` of its lot, `*_atoms` of an asset's
+smallest unit, `*_ppm` parts per million, `time_us` microseconds since the Unix epoch as stamped by
+the sequencer.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum, IntFlag
+from typing import Final, NamedTuple
+
+INT64_MAX: Final = 2**63 - 1
+RECORD_BYTES: Final = 128
+TEXT_BYTES: Final = 40
+CLIENT_ORDER_ID_CHARS_MAX: Final = 36
+HOUSE_USER_ID: Final = 0  # the engine account that collects fees; traders are 1 and above
+USER_ID_MAX: Final = 2**47 - 1
+ASSET_ID_MAX: Final = 65_535
+MARKET_ID_MAX: Final = 65_535
+DECIMALS_MAX: Final = 18
+PPM: Final = 1_000_000
+NO_REQUEST_ID: Final = bytes(16)
+
+
+class CommandType(IntEnum):
+    """What a command asks for. Values are journaled: never reuse one."""
+
+    ADD_ASSET = 1
+    ADD_MARKET = 2
+    SET_MARKET_FILTERS = 3
+    SET_MARKET_FEES = 4
+    SET_MARKET_STATE = 5
+    ADD_USER = 6
+    SET_USER_STATUS = 7
+    DEPOSIT = 10
+    WITHDRAW = 11
+    ADJUST = 12
+    PLACE = 20
+    CANCEL = 21
+    REDUCE = 22
+    MOVE = 23
+    CHECKPOINT = 30
+
+
+class EventType(IntEnum):
+    """What happened. Past facts; values are journaled: never reuse one."""
+
+    ASSET_ADDED = 1
+    MARKET_ADDED = 2
+    MARKET_FILTERS_SET = 3
+    MARKET_FEES_SET = 4
+    MARKET_STATE_SET = 5
+    USER_ADDED = 6
+    USER_STATUS_SET = 7
+    FUNDS_DEPOSITED = 10
+    FUNDS_WITHDRAWN = 11
+    FUNDS_ADJUSTED = 12
+    ORDER_ACCEPTED = 20
+    ORDER_CANCELED = 21
+    ORDER_REDUCED = 22
+    ORDER_MOVED = 23
+    ORDER_EXPIRED = 24
+    TRADE = 25
+    REFUSED = 28
+    REQUEST_REPLAYED = 29
+    CHECKPOINT_ASSET = 30
+    CHECKPOINT = 31
+
+
+class Side(IntEnum):
+    """Of an order: ASK sells the base asset, BID buys it."""
+
+    ASK = 0
+    BID = 1
+
+
+class OrderType(IntEnum):
+    """How an order meets the book."""
+
+    LIMIT = 1
+    MARKET = 2
+    LIMIT_MAKER = 3
+    FOK_BUDGET = 4
+
+
+class TimeInForce(IntEnum):
+    """How long the remainder of an order lives. MARKET and FOK_BUDGET carry NONE."""
+
+    NONE = 0
+    GTC = 1
+    IOC = 2
+    FOK = 3
+
+
+class MarketState(IntEnum):
+    """What a market lets in. CANCEL_ONLY and HALT take cancels and reductions only."""
+
+    TRADING = 1
+    CANCEL_ONLY = 2
+    HALT = 3
+
+
+class UserStatus(IntEnum):
+    """A suspended user can cancel and reduce, and nothing else; resting orders stay."""
+
+    ACTIVE = 1
+    SUSPENDED = 2
+
+
+class CommandFlag(IntFlag):
+    """Bits of a command's `flags`."""
+
+    FEE_IN_QUOTE = 1  # ADD_MARKET: both fees in the quote asset (default: the received asset)
+    FEE_PER_LOT = 2  # ADD_MARKET: rates are quote atoms per lot (implies FEE_IN_QUOTE)
+    OPERATOR = 4  # CANCEL: by an operator; the owner is not compared
+    REQUEUE = 8  # MOVE: an unchanged price is allowed and sends the order to the back
+
+
+class EventFlag(IntFlag):
+    """Bits of an event's `flags`."""
+
+    BID = 1  # the order (in a TRADE: the taker) buys
+    DONE = 2  # the order (in a TRADE: the taker) has ended
+    MAKER_DONE = 4  # TRADE only: the maker has ended
+    OPERATOR = 8  # ORDER_CANCELED by an operator
+
+
+class Reason(IntEnum):
+    """Why a command was refused, or an order expired. Stable: clients map on it."""
+
+    NONE = 0
+    MALFORMED = 1  # unknown type, unknown enum value, or an unused field that is not zero
+    UNKNOWN_ASSET = 2
+    UNKNOWN_MARKET = 3
+    UNKNOWN_USER = 4
+    UNKNOWN_ORDER = 5  # unknown, finished or somebody else's: told apart to nobody
+    ALREADY_EXISTS = 6  # same asset, market or user with other content
+    NOTHING_CHANGES = 7
+    INVALID_DECIMALS = 8
+    INVALID_MAX_TOTAL = 9
+    INVALID_SYMBOL = 10
+    INVALID_TICK_OR_LOT = 11  # tick x lot is not a whole number of quote atoms
+    INVALID_FEE = 12
+    INVALID_FILTER = 13
+    INVALID_AMOUNT = 14
+    INVALID_PRICE = 15
+    INVALID_QUANTITY = 16
+    PRICE_FILTER = 17
+    LOT_SIZE = 18
+    NOTIONAL = 19
+    OVERFLOW = 20  # price x quantity leaves int64
+    INSUFFICIENT_BALANCE = 21
+    MAX_TOTAL_EXCEEDED = 22
+    WOULD_TAKE = 23  # LIMIT_MAKER would trade at once
+    PRICE_ABOVE_CEILING = 24  # a bid moved beyond its hold ceiling
+    MARKET_NOT_TRADING = 25
+    USER_SUSPENDED = 26
+    DUPLICATE_CLIENT_ORDER_ID = 27
+    REQUEST_ID_REUSED = 28  # same id, other content
+    REQUEST_ID_REQUIRED = 29
+    DUPLICATE_ORDER_ID = 30
+    CAPACITY = 31  # a stated limit of the engine is reached
+    TIME_IN_FORCE = 32  # ORDER_EXPIRED: remainder of IOC or MARKET, or FOK not fillable
+    BUDGET = 33  # ORDER_EXPIRED: FOK_BUDGET cannot be met
+
+
+class Command(NamedTuple):
+    """One command, fields named as PLACE uses them.
+
+    Other types read the numbers as follows (all others must be zero):
+
+    ADD_ASSET           asset_id, quantity = decimals, amount = max_total_atoms, text = code
+    ADD_MARKET          market_id, asset_id = base, order_id = quote asset, price = tick_atoms
+                        (quote atoms per whole base unit), quantity = lot_atoms (base atoms),
+                        amount = maker fee, ceiling = taker fee (ppm, or quote atoms per lot),
+                        flags = FEE_*, text = symbol
+    SET_MARKET_FILTERS  market_id, price = min_price_ticks, ceiling = max_price_ticks,
+                        quantity = min_quantity_lots, order_id = max_quantity_lots,
+                        amount = min_notional_atoms; 0 = no bound
+    SET_MARKET_FEES     market_id, amount = maker fee, ceiling = taker fee
+    SET_MARKET_STATE    market_id, quantity = MarketState
+    ADD_USER            user_id
+    SET_USER_STATUS     user_id, quantity = UserStatus
+    DEPOSIT WITHDRAW    user_id, asset_id, amount > 0, request_id = business id, text = reference
+    ADJUST              the same; amount signed, not 0
+    PLACE               side, order_type, time_in_force, market_id, user_id, order_id, price,
+                        quantity, amount = budget_atoms (FOK_BUDGET only, price then 0),
+                        ceiling = hold ceiling in ticks (bids: LIMIT GTC/IOC/FOK; 0 = none),
+                        request_id, text = client order id
+    CANCEL              market_id, user_id, order_id, flags = OPERATOR, request_id
+    REDUCE              market_id, user_id, order_id, quantity = lots to take off, request_id
+    MOVE                market_id, user_id, order_id, price = new price, flags = REQUEUE, request_id
+    CHECKPOINT          nothing
+    """
+
+    type: int
+    side: int = 0
+    order_type: int = 0
+    time_in_force: int = 0
+    flags: int = 0
+    reserved: int = 0
+    market_id: int = 0
+    asset_id: int = 0
+    user_id: int = 0
+    order_id: int = 0
+    price: int = 0
+    quantity: int = 0
+    amount: int = 0
+    ceiling: int = 0
+    spare: int = 0
+    request_id: bytes = NO_REQUEST_ID
+    text: bytes = b""
+
+
+COMMAND: Final = struct.Struct("<BBBBHHIIqqqqqqq16s40s")
+EVENT_HEADER: Final = struct.Struct("<QQqBBHI")
+EVENT_BODY_BYTES: Final = RECORD_BYTES - EVENT_HEADER.size
+assert COMMAND.size == RECORD_BYTES
+assert EVENT_HEADER.size == 32
+
+
+class EventHeader(NamedTuple):
+    """First 32 bytes of every event. `event_seq` is dense from 1 over the engine's whole life."""
+
+    event_seq: int
+    command_seq: int
+    time_us: int
+    type: int
+    flags: int
+    reason: int
+    market_id: int
+
+
+class AssetAdded(NamedTuple):
+    asset_id: int
+    decimals: int
+    max_total_atoms: int
+    text: bytes
+
+
+class MarketAdded(NamedTuple):
+    base_asset_id: int
+    quote_asset_id: int
+    tick_atoms: int
+    lot_atoms: int
+    maker_fee: int
+    taker_fee: int
+    fee_flags: int
+    text: bytes
+
+
+class MarketFiltersSet(NamedTuple):
+    min_price_ticks: int
+    max_price_ticks: int
+    min_quantity_lots: int
+    max_quantity_lots: int
+    min_notional_atoms: int
+
+
+class MarketFeesSet(NamedTuple):
+    maker_fee: int
+    taker_fee: int
+
+
+class MarketStateSet(NamedTuple):
+    state: int
+
+
+class UserSet(NamedTuple):
+    """Body of USER_ADDED and USER_STATUS_SET."""
+
+    user_id: int
+    status: int
+
+
+class FundsMoved(NamedTuple):
+    """Body of FUNDS_DEPOSITED, FUNDS_WITHDRAWN (amount > 0) and FUNDS_ADJUSTED (signed)."""
+
+    user_id: int
+    asset_id: int
+    amount_atoms: int
+    request_id: bytes
+    text: bytes
+
+
+class OrderAccepted(NamedTuple):
+    """`bound` is the hold ceiling in ticks, or the budget in atoms of FOK_BUDGET.
+
+    `terms` = order_type | time_in_force << 8. `reserved_atoms` is held of the quote asset for a
+    bid, of the base asset for an ask.
+    """
+
+    order_id: int
+    user_id: int
+    price_ticks: int
+    quantity_lots: int
+    bound: int
+    reserved_atoms: int
+    terms: int
+    text: bytes
+
+
+class OrderChanged(NamedTuple):
+    """Body of ORDER_CANCELED, ORDER_REDUCED, ORDER_EXPIRED and ORDER_MOVED.
+
+    `removed_lots` were taken off without trading (0 in ORDER_MOVED); `leaves_lots` and
+    `reserved_atoms` are what remains (both 0 when DONE); `price_ticks` is the price now.
+    """
+
+    order_id: int
+    user_id: int
+    price_ticks: int
+    removed_lots: int
+    leaves_lots: int
+    reserved_atoms: int
+
+
+class Trade(NamedTuple):
+    """One fill. `trade_id` rises by one per market. Fees are in the asset that the market states:
+    received asset (base for the bid, quote for the ask) or quote for both."""
+
+    trade_id: int
+    maker_order_id: int
+    taker_order_id: int
+    maker_user_id: int
+    taker_user_id: int
+    price_ticks: int
+    quantity_lots: int
+    maker_fee_atoms: int
+    taker_fee_atoms: int
+    maker_reserved_atoms: int
+    taker_reserved_atoms: int
+
+
+class Refused(NamedTuple):
+    """The command that was refused; the reason is in the header. Nothing else changed."""
+
+    command_type: int
+    user_id: int
+    order_id: int
+    request_id: bytes
+    text: bytes
+
+
+class RequestReplayed(NamedTuple):
+    """A retry: the command did nothing; its first outcome began at `first_event_seq`.
+
+    The header's `reason` is the first outcome's (NONE if it was accepted).
+    """
+
+    command_type: int
+    user_id: int
+    order_id: int
+    first_event_seq: int
+    request_id: bytes
+
+
+class CheckpointAsset(NamedTuple):
+    """Conservation of one asset: held = deposited - withdrawn + adjusted, over all accounts."""
+
+    asset_id: int
+    held_atoms: int
+    deposited_atoms: int
+    withdrawn_atoms: int
+    adjusted_atoms: int
+
+
+class Checkpoint(NamedTuple):
+    """`digest` = sum mod 2**128 (little-endian) of BLAKE2b-128 over (user_id, asset_id, available,
+    locked) as four little-endian int64, over the `row_count` accounts that are not (0, 0)."""
+
+    digest: bytes
+    row_count: int
+
+
+EventBody = (
+    AssetAdded
+    | MarketAdded
+    | MarketFiltersSet
+    | MarketFeesSet
+    | MarketStateSet
+    | UserSet
+    | FundsMoved
+    | OrderAccepted
+    | OrderChanged
+    | Trade
+    | Refused
+    | RequestReplayed
+    | CheckpointAsset
+    | Checkpoint
+)
+
+_CHANGED = ("<6q48x", OrderChanged)
+_FUNDS = ("<3q16x16s40s", FundsMoved)
+_USER = ("<2q80x", UserSet)
+_BODIES: Final[dict[int, tuple[str, type[EventBody]]]] = {
+    EventType.ASSET_ADDED: ("<3q32x40s", AssetAdded),
+    EventType.MARKET_ADDED: ("<7q40s", MarketAdded),
+    EventType.MARKET_FILTERS_SET: ("<5q56x", MarketFiltersSet),
+    EventType.MARKET_FEES_SET: ("<2q80x", MarketFeesSet),
+    EventType.MARKET_STATE_SET: ("<q88x", MarketStateSet),
+    EventType.USER_ADDED: _USER,
+    EventType.USER_STATUS_SET: _USER,
+    EventType.FUNDS_DEPOSITED: _FUNDS,
+    EventType.FUNDS_WITHDRAWN: _FUNDS,
+    EventType.FUNDS_ADJUSTED: _FUNDS,
+    EventType.ORDER_ACCEPTED: ("<7q40s", OrderAccepted),
+    EventType.ORDER_CANCELED: _CHANGED,
+    EventType.ORDER_REDUCED: _CHANGED,
+    EventType.ORDER_MOVED: _CHANGED,
+    EventType.ORDER_EXPIRED: _CHANGED,
+    EventType.TRADE: ("<11q8x", Trade),
+    EventType.REFUSED: ("<3q16x16s40s", Refused),
+    EventType.REQUEST_REPLAYED: ("<4q8x16s40x", RequestReplayed),
+    EventType.CHECKPOINT_ASSET: ("<5q56x", CheckpointAsset),
+    EventType.CHECKPOINT: ("<16sq72x", Checkpoint),
+}
+BODY_STRUCTS: Final[dict[int, tuple[struct.Struct, type[EventBody]]]] = {
+    kind: (struct.Struct(layout), body) for kind, (layout, body) in _BODIES.items()
+}
+assert all(body.size == EVENT_BODY_BYTES for body, _ in BODY_STRUCTS.values())
+
+
+def pack_command(command: Command) -> bytes:
+    """Return the 128 bytes of a command. `text` longer than 40 bytes is an error (ValueError)."""
+    if len(command.text) > TEXT_BYTES or len(command.request_id) != len(NO_REQUEST_ID):
+        raise ValueError(
+            f"text was {len(command.text)} bytes, expected at most {TEXT_BYTES}; "
+            f"request_id was {len(command.request_id)}, expected {len(NO_REQUEST_ID)}"
+        )
+    return COMMAND.pack(*command)
+
+
+def unpack_command(record: bytes | memoryview, offset: int = 0) -> Command:
+    """Return the command at `offset`; `text` comes without its trailing zero bytes."""
+    command = Command._make(COMMAND.unpack_from(record, offset))
+    return command._replace(text=command.text.rstrip(b"\0"))
+
+
+def unpack_event(record: bytes | memoryview, offset: int = 0) -> tuple[EventHeader, EventBody]:
+    """Return header and body of the event at `offset`. ValueError names an unknown type."""
+    header = EventHeader._make(EVENT_HEADER.unpack_from(record, offset))
+    layout = BODY_STRUCTS.get(header.type)
+    if layout is None:
+        raise ValueError(f"event {header.event_seq} has type {header.type}, which is unknown")
+    body_struct, body_type = layout
+    body = body_type(*body_struct.unpack_from(record, offset + EVENT_HEADER.size))
+    if "text" in body._fields:
+        body = body._replace(text=body.text.rstrip(b"\0"))  # type: ignore[union-attr,call-arg]
+    return header, body
+
+
+def pack_event(header: EventHeader, body: EventBody) -> bytes:
+    """Return the 128 bytes of an event."""
+    return EVENT_HEADER.pack(*header) + BODY_STRUCTS[header.type][0].pack(*body)
