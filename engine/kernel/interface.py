@@ -144,9 +144,7 @@ class Kernel(Protocol):
     def open_orders(self, user_id: int = 0, market_id: int = 0) -> Iterator[OrderView]:
         """By market, bids best first then asks best first, in queue order. 0 = all."""
 
-    def book(
-        self, market_id: int, depth: int
-    ) -> tuple[list[LevelView], list[LevelView]] | None:
+    def book(self, market_id: int, depth: int) -> tuple[list[LevelView], list[LevelView]] | None:
         """(bids, asks), best first; None for an unknown market."""
 
     def totals(self) -> list[TotalsView]:

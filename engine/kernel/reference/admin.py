@@ -1,0 +1,312 @@
+"""Assets, markets, users, money and checkpoints of the reference kernel.
+
+A handler returns a reason before it has changed anything, or changes everything and returns NONE.
+Invariant: per asset, the sum over all accounts is deposits - withdrawals + adjustments.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.kernel.limits import FEE_PER_LOT_MAX
+from engine.kernel.reference.checks import FORMS, Fields, fingerprint, is_asset_code, is_symbol
+from engine.kernel.reference.exchange import Exchange
+from engine.kernel.reference.model import Asset, Filters, Market, User
+from engine.kernel.state import BusinessRow
+from engine.proto.records import (
+    ASSET_ID_MAX,
+    DECIMALS_MAX,
+    HOUSE_USER_ID,
+    INT64_MAX,
+    MARKET_ID_MAX,
+    NO_REQUEST_ID,
+    PPM,
+    USER_ID_MAX,
+    CommandFlag,
+    CommandType,
+    EventType,
+    Reason,
+)
+
+_OK: Final = int(Reason.NONE)
+_DIGEST_MODULUS: Final = 2**128
+_FEE_FLAGS: Final = CommandFlag.FEE_IN_QUOTE | CommandFlag.FEE_PER_LOT
+
+
+def apply_admin(x: Exchange, fields: Fields) -> int:
+    """Apply any command that is not about an order."""
+    kind = fields[0]
+    return FORMS[kind](fields) or _HANDLERS[kind](x, fields)
+
+
+def _replayed(x: Exchange, fields: Fields, first_event_seq: int) -> int:
+    x.emit(
+        EventType.REQUEST_REPLAYED,
+        fields[0],
+        fields[8],
+        0,
+        first_event_seq,
+        fields[15],
+        market_id=fields[6],
+    )
+    return _OK
+
+
+def _add_again(x: Exchange, fields: Fields, known: Asset | Market) -> int:
+    """Answer an ADD_* of an id that exists: the same content is a retry, other content an error."""
+    if known.fingerprint != fingerprint(fields):
+        return Reason.ALREADY_EXISTS
+    return _replayed(x, fields, known.first_event_seq)
+
+
+def _add_asset(x: Exchange, fields: Fields) -> int:
+    asset_id, decimals, max_total, code = fields[7], fields[11], fields[12], fields[16]
+    if not 1 <= asset_id <= ASSET_ID_MAX:
+        return Reason.UNKNOWN_ASSET
+    if asset_id in x.assets:
+        return _add_again(x, fields, x.assets[asset_id])
+    if not is_asset_code(code):
+        return Reason.INVALID_SYMBOL
+    if not 0 <= decimals <= DECIMALS_MAX:
+        return Reason.INVALID_DECIMALS
+    if max_total <= 0:
+        return Reason.INVALID_MAX_TOTAL
+    if any(asset.text == code for asset in x.assets.values()):
+        return Reason.ALREADY_EXISTS
+    asset = Asset(asset_id, decimals, max_total, code)
+    asset.fingerprint = fingerprint(fields)
+    x.assets[asset_id] = asset
+    x.emit(EventType.ASSET_ADDED, asset_id, decimals, max_total, code)
+    asset.first_event_seq = x.event_seq
+    return _OK
+
+
+def _add_market(x: Exchange, fields: Fields) -> int:
+    market_id, symbol = fields[6], fields[16]
+    if not 1 <= market_id <= MARKET_ID_MAX:
+        return Reason.UNKNOWN_MARKET
+    if market_id in x.markets:
+        return _add_again(x, fields, x.markets[market_id])
+    reason = _market_refusal(x, fields)
+    if reason:
+        return reason
+    base, quote = x.assets[fields[7]], x.assets[fields[9]]
+    if x.lacks_room_for_accounts(HOUSE_USER_ID, base.asset_id, quote.asset_id):
+        return Reason.CAPACITY
+    tick, lot, rates, flags = fields[10], fields[11], (fields[12], fields[13]), fields[4]
+    if flags & CommandFlag.FEE_PER_LOT:
+        flags = int(_FEE_FLAGS)
+    market = Market(market_id, base, quote, tick, lot, rates, flags, symbol)
+    market.fingerprint = fingerprint(fields)
+    market.house_base = x.open_account(HOUSE_USER_ID, base.asset_id)
+    market.house_quote = x.open_account(HOUSE_USER_ID, quote.asset_id)
+    x.markets[market_id] = market
+    x.emit(
+        EventType.MARKET_ADDED,
+        base.asset_id,
+        quote.asset_id,
+        tick,
+        lot,
+        *rates,
+        flags,
+        symbol,
+        market_id=market_id,
+    )
+    market.first_event_seq = x.event_seq
+    return _OK
+
+
+def _market_refusal(x: Exchange, fields: Fields) -> int:
+    base_id, quote_id, tick, lot, symbol = fields[7], fields[9], fields[10], fields[11], fields[16]
+    if not is_symbol(symbol):
+        return Reason.INVALID_SYMBOL
+    base = x.assets.get(base_id)
+    if base is None or quote_id not in x.assets or base_id == quote_id:
+        return Reason.UNKNOWN_ASSET
+    if any(market.text == symbol for market in x.markets.values()):
+        return Reason.ALREADY_EXISTS
+    if tick <= 0 or lot <= 0 or tick * lot > INT64_MAX or tick * lot % 10**base.decimals:
+        return Reason.INVALID_TICK_OR_LOT
+    is_fee_per_lot = bool(fields[4] & CommandFlag.FEE_PER_LOT)
+    return _fee_refusal((fields[12], fields[13]), is_fee_per_lot=is_fee_per_lot)
+
+
+def _fee_refusal(rates: tuple[int, int], *, is_fee_per_lot: bool) -> int:
+    rate_max = FEE_PER_LOT_MAX if is_fee_per_lot else PPM
+    return _OK if min(rates) >= 0 and max(rates) <= rate_max else Reason.INVALID_FEE
+
+
+def _set_market_filters(x: Exchange, fields: Fields) -> int:
+    market = x.markets.get(fields[6])
+    if market is None:
+        return Reason.UNKNOWN_MARKET
+    filters = Filters(fields[10], fields[13], fields[11], fields[9], fields[12])
+    if (
+        min(filters) < 0
+        or 0 < filters.max_price_ticks < filters.min_price_ticks
+        or 0 < filters.max_quantity_lots < filters.min_quantity_lots
+    ):
+        return Reason.INVALID_FILTER
+    if filters == market.filters:
+        return Reason.NOTHING_CHANGES
+    market.filters = filters
+    x.emit(EventType.MARKET_FILTERS_SET, *filters, market_id=market.market_id)
+    return _OK
+
+
+def _set_market_fees(x: Exchange, fields: Fields) -> int:
+    market = x.markets.get(fields[6])
+    if market is None:
+        return Reason.UNKNOWN_MARKET
+    rates = (fields[12], fields[13])
+    reason = _fee_refusal(rates, is_fee_per_lot=market.is_fee_per_lot)
+    if reason:
+        return reason
+    if rates == market.rates:
+        return Reason.NOTHING_CHANGES
+    market.rates = rates
+    x.emit(EventType.MARKET_FEES_SET, *rates, market_id=market.market_id)
+    return _OK
+
+
+def _set_market_state(x: Exchange, fields: Fields) -> int:
+    market = x.markets.get(fields[6])
+    if market is None:
+        return Reason.UNKNOWN_MARKET
+    if market.state == fields[11]:
+        return Reason.NOTHING_CHANGES
+    market.state = fields[11]
+    x.emit(EventType.MARKET_STATE_SET, market.state, market_id=market.market_id)
+    return _OK
+
+
+def _add_user(x: Exchange, fields: Fields) -> int:
+    user_id = fields[8]
+    if not 1 <= user_id <= USER_ID_MAX:
+        return Reason.UNKNOWN_USER
+    known = x.users.get(user_id)
+    if known:
+        return _replayed(x, fields, known.first_event_seq)
+    if len(x.users) >= x.limits.users_max:
+        return Reason.CAPACITY
+    user = User(user_id, x.event_seq + 1)
+    x.users[user_id] = user
+    x.emit(EventType.USER_ADDED, user_id, user.status)
+    return _OK
+
+
+def _set_user_status(x: Exchange, fields: Fields) -> int:
+    user = x.users.get(fields[8])
+    if user is None:
+        return Reason.UNKNOWN_USER
+    if user.status == fields[11]:
+        return Reason.NOTHING_CHANGES
+    user.status = fields[11]
+    x.emit(EventType.USER_STATUS_SET, user.user_id, user.status)
+    return _OK
+
+
+def _money(x: Exchange, fields: Fields) -> int:
+    """Apply DEPOSIT, WITHDRAW or ADJUST: once for ever per request id."""
+    kind, asset_id, user_id, amount, request_id, text = (
+        fields[0],
+        fields[7],
+        fields[8],
+        fields[12],
+        fields[15],
+        fields[16],
+    )
+    if request_id == NO_REQUEST_ID:
+        return Reason.REQUEST_ID_REQUIRED
+    if x.find_user(user_id) is None:
+        return Reason.UNKNOWN_USER
+    content = fingerprint(fields)
+    seen = x.business.get(request_id)
+    if seen:
+        if seen.fingerprint != content:
+            return Reason.REQUEST_ID_REUSED
+        return _replayed(x, fields, seen.first_event_seq)
+    asset = x.assets.get(asset_id)
+    if asset is None:
+        return Reason.UNKNOWN_ASSET
+    reason = _amount_refusal(x, asset, kind, user_id, amount)
+    if reason:
+        return reason
+    if x.lacks_room_for_accounts(user_id, asset_id) or (
+        len(x.business) >= x.limits.business_ids_max
+    ):
+        return Reason.CAPACITY
+    account = x.open_account(user_id, asset_id)
+    account.credit(-amount if kind == CommandType.WITHDRAW else amount)
+    event = _book_total(asset, kind, amount)
+    x.emit(event, user_id, asset_id, amount, request_id, text)
+    x.business[request_id] = BusinessRow(request_id, content, x.event_seq)
+    return _OK
+
+
+def _amount_refusal(x: Exchange, asset: Asset, kind: int, user_id: int, amount: int) -> int:
+    if amount == 0 or amount < -INT64_MAX or (amount < 0 and kind != CommandType.ADJUST):
+        return Reason.INVALID_AMOUNT
+    change = -amount if kind == CommandType.WITHDRAW else amount
+    if asset.supply_atoms + change > asset.max_total_atoms:
+        return Reason.MAX_TOTAL_EXCEEDED
+    account = x.accounts.get((user_id, asset.asset_id))
+    if change < 0 and -change > (account.available if account else 0):
+        return Reason.INSUFFICIENT_BALANCE
+    total = {
+        CommandType.DEPOSIT: asset.deposited_atoms,
+        CommandType.WITHDRAW: asset.withdrawn_atoms,
+        CommandType.ADJUST: asset.adjusted_atoms,
+    }[CommandType(kind)]
+    return Reason.OVERFLOW if abs(total + amount) > INT64_MAX else _OK
+
+
+def _book_total(asset: Asset, kind: int, amount: int) -> EventType:
+    """Add to the asset's running total of this kind; return the event that tells of it."""
+    if kind == CommandType.DEPOSIT:
+        asset.deposited_atoms += amount
+        return EventType.FUNDS_DEPOSITED
+    if kind == CommandType.WITHDRAW:
+        asset.withdrawn_atoms += amount
+        return EventType.FUNDS_WITHDRAWN
+    asset.adjusted_atoms += amount
+    return EventType.FUNDS_ADJUSTED
+
+
+def _checkpoint(x: Exchange, _fields: Fields) -> int:
+    """Bring the digest up to date with the accounts touched since the last checkpoint."""
+    for account in x.touched:
+        asset = x.assets[account.asset_id]
+        total, row_hash = account.available + account.locked, account.row_hash()
+        asset.held_atoms += total - account.checkpoint_total
+        x.row_count += bool(row_hash) - bool(account.checkpoint_hash)
+        x.digest = (x.digest + row_hash - account.checkpoint_hash) % _DIGEST_MODULUS
+        account.checkpoint_total, account.checkpoint_hash = total, row_hash
+    for asset_id in sorted({account.asset_id for account in x.touched}):
+        asset = x.assets[asset_id]
+        x.emit(
+            EventType.CHECKPOINT_ASSET,
+            asset_id,
+            asset.held_atoms,
+            asset.deposited_atoms,
+            asset.withdrawn_atoms,
+            asset.adjusted_atoms,
+        )
+    x.touched.clear()
+    x.emit(EventType.CHECKPOINT, x.digest.to_bytes(16, "little"), x.row_count)
+    return _OK
+
+
+_HANDLERS: Final = {
+    CommandType.ADD_ASSET: _add_asset,
+    CommandType.ADD_MARKET: _add_market,
+    CommandType.SET_MARKET_FILTERS: _set_market_filters,
+    CommandType.SET_MARKET_FEES: _set_market_fees,
+    CommandType.SET_MARKET_STATE: _set_market_state,
+    CommandType.ADD_USER: _add_user,
+    CommandType.SET_USER_STATUS: _set_user_status,
+    CommandType.DEPOSIT: _money,
+    CommandType.WITHDRAW: _money,
+    CommandType.ADJUST: _money,
+    CommandType.CHECKPOINT: _checkpoint,
+}

@@ -1,0 +1,129 @@
+"""The reference kernel's whole state in one object, and the one way events leave it.
+
+Invariant: `event_seq` rises by one with each event put on `out`, and nothing else writes to `out`.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final
+
+from engine.kernel.limits import Limits
+from engine.kernel.reference.model import Account, Asset, Market, Order, User
+from engine.kernel.state import BusinessRow
+from engine.proto.records import (
+    BODY_STRUCTS,
+    EVENT_HEADER,
+    HOUSE_USER_ID,
+    EventType,
+)
+
+_WHOLE_EVENTS: Final = {
+    kind: Struct(EVENT_HEADER.format + body.format.removeprefix("<"))
+    for kind, (body, _) in BODY_STRUCTS.items()
+}
+_PACK_CHANGED: Final = _WHOLE_EVENTS[EventType.ORDER_CANCELED].pack
+
+
+class Exchange:
+    __slots__ = (
+        "accounts",
+        "assets",
+        "business",
+        "command_seq",
+        "digest",
+        "event_seq",
+        "house",
+        "last_order_id",
+        "limits",
+        "markets",
+        "open_texts",
+        "orders",
+        "out",
+        "row_count",
+        "time_us",
+        "touched",
+        "users",
+    )
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.command_seq = 0
+        self.event_seq = 0
+        self.time_us = 0
+        self.last_order_id = 0
+        self.digest = 0
+        self.row_count = 0
+        self.assets: dict[int, Asset] = {}
+        self.markets: dict[int, Market] = {}
+        self.house = User(HOUSE_USER_ID, 0)
+        self.users: dict[int, User] = {}
+        self.accounts: dict[tuple[int, int], Account] = {}
+        self.touched: set[Account] = set()
+        self.orders: dict[int, Order] = {}
+        self.open_texts: set[tuple[int, bytes]] = set()
+        self.business: dict[bytes, BusinessRow] = {}
+        self.out: list[bytes] = []
+
+    def emit(
+        self,
+        kind: int,
+        *body: int | bytes,
+        market_id: int = 0,
+        flags: int = 0,
+        reason: int = 0,
+    ) -> None:
+        """Append one event."""
+        self.event_seq += 1
+        self.out.append(
+            _WHOLE_EVENTS[kind].pack(
+                self.event_seq,
+                self.command_seq,
+                self.time_us,
+                kind,
+                flags,
+                reason,
+                market_id,
+                *body,
+            )
+        )
+
+    def emit_changed(
+        self, kind: int, order: Order, removed_lots: int, flags: int, reason: int = 0
+    ) -> None:
+        """Append an ORDER_CANCELED, _REDUCED, _MOVED or _EXPIRED about the order as it is now."""
+        self.event_seq += 1
+        self.out.append(
+            _PACK_CHANGED(
+                self.event_seq,
+                self.command_seq,
+                self.time_us,
+                kind,
+                flags | order.is_bid,
+                reason,
+                order.market.market_id,
+                order.order_id,
+                order.user_id,
+                order.price,
+                removed_lots,
+                order.leaves,
+                order.reserved,
+            )
+        )
+
+    def find_user(self, user_id: int) -> User | None:
+        """Return a trader or the house."""
+        return self.users.get(user_id) if user_id != HOUSE_USER_ID else self.house
+
+    def open_account(self, user_id: int, asset_id: int) -> Account:
+        """Return the account, opening it if this is the first use."""
+        account = self.accounts.get((user_id, asset_id))
+        if account is None:
+            account = Account(user_id, asset_id, self.touched)
+            self.accounts[user_id, asset_id] = account
+        return account
+
+    def lacks_room_for_accounts(self, user_id: int, *asset_ids: int) -> bool:
+        """Whether opening those of these accounts that are missing would pass the limit."""
+        missing = sum((user_id, asset_id) not in self.accounts for asset_id in asset_ids)
+        return len(self.accounts) + missing > self.limits.accounts_max

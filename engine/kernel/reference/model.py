@@ -1,0 +1,260 @@
+"""What the reference kernel remembers: assets, markets, users, accounts, orders, request windows.
+
+Plain objects with `__slots__` and a few methods that keep one object consistent; rules live in the
+modules beside this one. Invariant: an account changes only through its four methods, which note it
+as touched, so that a checkpoint rehashes exactly the accounts that moved.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from collections import deque
+from typing import Final, NamedTuple
+
+from engine.kernel.limits import REQUEST_WINDOW
+from engine.kernel.reference.book import BookSide
+from engine.proto.records import CommandFlag, MarketState, UserStatus
+
+_ROW: Final = struct.Struct("<4q")
+
+
+class Asset:
+    """`held_atoms` is the sum over all accounts as of the last checkpoint."""
+
+    __slots__ = (
+        "adjusted_atoms",
+        "asset_id",
+        "decimals",
+        "deposited_atoms",
+        "fingerprint",
+        "first_event_seq",
+        "held_atoms",
+        "max_total_atoms",
+        "text",
+        "withdrawn_atoms",
+    )
+
+    def __init__(self, asset_id: int, decimals: int, max_total_atoms: int, text: bytes) -> None:
+        self.asset_id = asset_id
+        self.decimals = decimals
+        self.max_total_atoms = max_total_atoms
+        self.text = text
+        self.fingerprint = 0
+        self.first_event_seq = 0
+        self.held_atoms = 0
+        self.deposited_atoms = 0
+        self.withdrawn_atoms = 0
+        self.adjusted_atoms = 0
+
+    @property
+    def supply_atoms(self) -> int:
+        """What all accounts together must hold at this very command."""
+        return self.deposited_atoms - self.withdrawn_atoms + self.adjusted_atoms
+
+
+class Account:
+    """One user's `available` and `locked` of one asset."""
+
+    __slots__ = (
+        "asset_id",
+        "available",
+        "checkpoint_hash",
+        "checkpoint_total",
+        "locked",
+        "touched",
+        "user_id",
+    )
+
+    def __init__(self, user_id: int, asset_id: int, touched: set[Account]) -> None:
+        self.user_id = user_id
+        self.asset_id = asset_id
+        self.available = 0
+        self.locked = 0
+        self.touched = touched
+        self.checkpoint_total = 0
+        self.checkpoint_hash = 0
+
+    def credit(self, amount: int) -> None:
+        """Add to `available` (a negative amount takes away)."""
+        if amount:
+            self.available += amount
+            self.touched.add(self)
+
+    def reserve(self, amount: int) -> None:
+        """Move from `available` to `locked`."""
+        if amount:
+            self.available -= amount
+            self.locked += amount
+            self.touched.add(self)
+
+    def release(self, amount: int) -> None:
+        """Move from `locked` back to `available`."""
+        self.reserve(-amount)
+
+    def spend(self, amount: int) -> None:
+        """Take from `locked`."""
+        if amount:
+            self.locked -= amount
+            self.touched.add(self)
+
+    def row_hash(self) -> int:
+        """Return this row's summand in the checkpoint digest; an empty account has none."""
+        if not self.available and not self.locked:
+            return 0
+        row = _ROW.pack(self.user_id, self.asset_id, self.available, self.locked)
+        return int.from_bytes(hashlib.blake2b(row, digest_size=16).digest(), "little")
+
+
+class Remembered(NamedTuple):
+    """Outcome of a command with a request id, as a retry will be told."""
+
+    request_id: bytes
+    fingerprint: int
+    order_id: int
+    first_event_seq: int
+    reason: int
+
+
+class User:
+    __slots__ = ("first_event_seq", "status", "user_id", "window")
+
+    def __init__(self, user_id: int, first_event_seq: int) -> None:
+        self.user_id = user_id
+        self.status: int = UserStatus.ACTIVE
+        self.first_event_seq = first_event_seq
+        self.window: deque[Remembered] = deque(maxlen=REQUEST_WINDOW)
+
+
+class Filters(NamedTuple):
+    """Bounds of a market; 0 = no bound."""
+
+    min_price_ticks: int = 0
+    max_price_ticks: int = 0
+    min_quantity_lots: int = 0
+    max_quantity_lots: int = 0
+    min_notional_atoms: int = 0
+
+
+class Market:
+    __slots__ = (
+        "asks",
+        "base",
+        "bids",
+        "fee_flags",
+        "filters",
+        "fingerprint",
+        "first_event_seq",
+        "house_base",
+        "house_quote",
+        "is_fee_in_quote",
+        "is_fee_per_lot",
+        "last_price_ticks",
+        "last_trade_id",
+        "lot_atoms",
+        "market_id",
+        "quote",
+        "rates",
+        "state",
+        "text",
+        "tick_atoms",
+        "tick_lot_atoms",
+    )
+
+    def __init__(
+        self,
+        market_id: int,
+        base: Asset,
+        quote: Asset,
+        tick_atoms: int,
+        lot_atoms: int,
+        rates: tuple[int, int],
+        fee_flags: int,
+        text: bytes,
+    ) -> None:
+        self.market_id = market_id
+        self.base = base
+        self.quote = quote
+        self.tick_atoms = tick_atoms
+        self.lot_atoms = lot_atoms
+        self.tick_lot_atoms = tick_atoms * lot_atoms // 10**base.decimals
+        self.rates = rates  # (maker, taker)
+        self.fee_flags = fee_flags
+        self.is_fee_in_quote = bool(fee_flags & CommandFlag.FEE_IN_QUOTE)
+        self.is_fee_per_lot = bool(fee_flags & CommandFlag.FEE_PER_LOT)
+        self.text = text
+        self.fingerprint = 0
+        self.first_event_seq = 0
+        self.filters = Filters()
+        self.state: int = MarketState.TRADING
+        self.last_price_ticks = 0
+        self.last_trade_id = 0
+        self.bids = BookSide(is_bid=True)
+        self.asks = BookSide(is_bid=False)
+        self.house_base: Account
+        self.house_quote: Account
+
+
+class Order:
+    """An order from its acceptance to its end.
+
+    `hold_price` is the price up to which a bid's reserve must reach: its ceiling, or its price;
+    0 where the reserve is a fixed sum (MARKET, FOK_BUDGET). `rates`, `cumulative` and `charged` are
+    (maker, taker); the rates are the market's at acceptance.
+    """
+
+    __slots__ = (
+        "base",
+        "ceiling",
+        "charged",
+        "cumulative",
+        "is_bid",
+        "leaves",
+        "market",
+        "order_id",
+        "order_type",
+        "price",
+        "quantity",
+        "quote",
+        "rates",
+        "reserved",
+        "text",
+        "user_id",
+    )
+
+    def __init__(
+        self,
+        market: Market,
+        order_id: int,
+        user_id: int,
+        order_type: int,
+        is_bid: bool,
+        price: int,
+        quantity: int,
+        ceiling: int,
+        text: bytes,
+    ) -> None:
+        self.market = market
+        self.order_id = order_id
+        self.user_id = user_id
+        self.order_type = order_type
+        self.is_bid = is_bid
+        self.price = price
+        self.quantity = quantity
+        self.leaves = quantity
+        self.ceiling = ceiling
+        self.text = text
+        self.reserved = 0
+        self.rates = market.rates
+        self.cumulative = [0, 0]
+        self.charged = [0, 0]
+        self.base: Account
+        self.quote: Account
+
+    @property
+    def hold_price(self) -> int:
+        return self.ceiling or self.price
+
+    @property
+    def held_account(self) -> Account:
+        return self.quote if self.is_bid else self.base

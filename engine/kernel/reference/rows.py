@@ -1,0 +1,114 @@
+"""The reference kernel's state as rows for the canonical form (see `engine.kernel.state`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from engine.kernel.reference.exchange import Exchange
+from engine.kernel.reference.model import Market, Order, User
+from engine.kernel.state import (
+    AccountRow,
+    AssetRow,
+    HeadRow,
+    MarketRow,
+    OrderRow,
+    UserRow,
+)
+
+
+def head_row(x: Exchange) -> HeadRow:
+    return HeadRow(
+        x.command_seq,
+        x.event_seq,
+        x.time_us,
+        x.last_order_id,
+        x.row_count,
+        x.digest.to_bytes(16, "little"),
+    )
+
+
+def state_sections(x: Exchange) -> Iterator[tuple[int, Iterable[tuple[int | bytes, ...]]]]:
+    users = [x.house, *(user for _, user in sorted(x.users.items()))]
+    touched = {account.asset_id for account in x.touched}
+    yield len(x.assets), _asset_rows(x, touched)
+    yield len(x.markets), (_market_row(market) for _, market in sorted(x.markets.items()))
+    yield len(users), (_user_row(user) for user in users)
+    yield (
+        sum(len(user.window) for user in users),
+        (remembered for user in users for remembered in user.window),
+    )
+    yield (
+        len(x.accounts),
+        (
+            AccountRow(*key, account.available, account.locked)
+            for key, account in sorted(x.accounts.items(), key=lambda item: item[0])
+        ),
+    )
+    yield len(x.orders), (_order_row(order) for order in _orders(x))
+    yield len(x.business), (row for _, row in sorted(x.business.items()))
+
+
+def _asset_rows(x: Exchange, touched: set[int]) -> Iterator[AssetRow]:
+    for asset_id, asset in sorted(x.assets.items()):
+        yield AssetRow(
+            asset_id,
+            asset.decimals,
+            asset.max_total_atoms,
+            asset.first_event_seq,
+            asset.fingerprint,
+            asset.held_atoms,
+            asset.deposited_atoms,
+            asset.withdrawn_atoms,
+            asset.adjusted_atoms,
+            int(asset_id in touched),
+            asset.text,
+        )
+
+
+def _market_row(market: Market) -> MarketRow:
+    return MarketRow(
+        market.market_id,
+        market.base.asset_id,
+        market.quote.asset_id,
+        market.tick_atoms,
+        market.lot_atoms,
+        market.tick_lot_atoms,
+        *market.rates,
+        market.fee_flags,
+        market.state,
+        *market.filters,
+        market.last_price_ticks,
+        market.last_trade_id,
+        market.first_event_seq,
+        market.fingerprint,
+        market.text,
+    )
+
+
+def _user_row(user: User) -> UserRow:
+    return UserRow(user.user_id, user.status, user.first_event_seq, len(user.window))
+
+
+def _orders(x: Exchange) -> Iterator[Order]:
+    for _, market in sorted(x.markets.items()):
+        yield from market.bids.orders_within(0)
+        yield from market.asks.orders_within(0)
+
+
+def _order_row(order: Order) -> OrderRow:
+    return OrderRow(
+        order.order_id,
+        order.user_id,
+        order.market.market_id,
+        int(order.is_bid),
+        order.order_type,
+        order.price,
+        order.quantity,
+        order.leaves,
+        order.reserved,
+        order.ceiling,
+        *order.rates,
+        *order.cumulative,
+        *order.charged,
+        order.text,
+    )

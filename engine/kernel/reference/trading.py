@@ -1,0 +1,317 @@
+"""PLACE, CANCEL, REDUCE and MOVE of the reference kernel.
+
+A handler first decides and then acts: it returns a reason before it has changed anything, or
+changes everything and returns NONE. Invariant: after each command, an account's `locked` is the sum
+of the `reserved` of its owner's open orders that are held in that asset.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.kernel.reference.checks import FORMS, NO_TEXT, Fields, fingerprint
+from engine.kernel.reference.exchange import Exchange
+from engine.kernel.reference.fees import bid_hold, sweep_fee
+from engine.kernel.reference.matching import (
+    end_order,
+    lots_within,
+    match,
+    notional_of_sweep,
+    side_of,
+)
+from engine.kernel.reference.model import Filters, Market, Order, Remembered, User
+from engine.proto.records import (
+    HOUSE_USER_ID,
+    INT64_MAX,
+    NO_REQUEST_ID,
+    CommandFlag,
+    CommandType,
+    EventFlag,
+    EventType,
+    MarketState,
+    OrderType,
+    Reason,
+    Side,
+    TimeInForce,
+    UserStatus,
+)
+
+_OK: Final = int(Reason.NONE)
+_MOVED: Final = int(EventType.ORDER_MOVED)
+_TRADING: Final = int(MarketState.TRADING)
+_ACTIVE: Final = int(UserStatus.ACTIVE)
+_LIMIT_MAKER: Final = int(OrderType.LIMIT_MAKER)
+
+
+def apply_trading(x: Exchange, fields: Fields) -> int:
+    """Check form, user and request id of an order command, then hand it to its handler."""
+    kind = fields[0]
+    user_id, order_id, request_id = fields[8], fields[9], fields[15]
+    if kind == CommandType.PLACE and order_id > x.last_order_id:
+        x.last_order_id = order_id
+    reason = FORMS[kind](fields)
+    if reason:
+        return reason
+    if user_id != HOUSE_USER_ID:
+        user = x.users.get(user_id)
+        if user is None:
+            return Reason.UNKNOWN_USER
+    elif fields[4] and kind == CommandType.CANCEL:
+        user = x.house  # an operator's cancel
+    else:
+        return Reason.UNKNOWN_USER
+    if request_id == NO_REQUEST_ID:
+        return _HANDLERS[kind](x, user, fields)
+    return _apply_once(x, user, fields)
+
+
+def _apply_once(x: Exchange, user: User, fields: Fields) -> int:
+    """Apply a command with a request id, or tell the outcome that this id had before."""
+    kind, order_id, request_id = fields[0], fields[9], fields[15]
+    content = fingerprint(fields)
+    for seen in user.window:
+        if seen.request_id != request_id:
+            continue
+        if seen.fingerprint != content:
+            return Reason.REQUEST_ID_REUSED
+        x.emit(
+            EventType.REQUEST_REPLAYED,
+            kind,
+            user.user_id,
+            seen.order_id,
+            seen.first_event_seq,
+            request_id,
+            market_id=fields[6],
+            reason=seen.reason,
+        )
+        return _OK
+    first_event_seq = x.event_seq + 1
+    reason = _HANDLERS[kind](x, user, fields)
+    user.window.append(Remembered(request_id, content, order_id, first_event_seq, int(reason)))
+    return reason
+
+
+def _place(x: Exchange, user: User, fields: Fields) -> int:
+    _, side, order_type, tif, _, _, market_id, _, user_id, order_id, price, quantity, *_ = fields
+    budget, ceiling, text = fields[12], fields[13], fields[16]
+    market = x.markets.get(market_id)
+    if market is None:
+        return Reason.UNKNOWN_MARKET
+    reason = _entry_refusal(user, market) or _content_refusal(x, market, fields)
+    if reason:
+        return reason
+    order = Order(
+        market, order_id, user_id, order_type, side == Side.BID, price, quantity, ceiling, text
+    )
+    reserve = _first_reserve(order, budget)
+    if reserve > INT64_MAX and order_type != OrderType.MARKET:
+        return Reason.OVERFLOW
+    reason = _notional_refusal(order, budget)
+    if reason:
+        return reason
+    if text != NO_TEXT and (user_id, text) in x.open_texts:
+        return Reason.DUPLICATE_CLIENT_ORDER_ID
+    if order_type == _LIMIT_MAKER and side_of(order, opposite=True).best(price):
+        return Reason.WOULD_TAKE
+    base_id, quote_id = market.base.asset_id, market.quote.asset_id
+    held = x.accounts.get((user_id, quote_id if order.is_bid else base_id))
+    if reserve > (held.available if held else 0):
+        return Reason.INSUFFICIENT_BALANCE
+    if len(x.orders) >= x.limits.open_orders_max or x.lacks_room_for_accounts(
+        user_id, base_id, quote_id
+    ):
+        return Reason.CAPACITY
+    order.base = x.open_account(user_id, base_id)
+    order.quote = x.open_account(user_id, quote_id)
+    order.held_account.reserve(reserve)
+    order.reserved = reserve
+    x.emit(
+        EventType.ORDER_ACCEPTED,
+        order_id,
+        user_id,
+        price,
+        quantity,
+        ceiling or budget,
+        reserve,
+        order_type | tif << 8,
+        text,
+        market_id=market_id,
+        flags=order.is_bid,
+    )
+    _enter_book(x, order, tif, budget)
+    return _OK
+
+
+def _entry_refusal(user: User, market: Market) -> int:
+    if user.status != _ACTIVE:
+        return Reason.USER_SUSPENDED
+    return _OK if market.state == _TRADING else Reason.MARKET_NOT_TRADING
+
+
+def _content_refusal(x: Exchange, market: Market, fields: Fields) -> int:
+    """Check id, quantity, price, ceiling and filters of a PLACE, and lots x lot."""
+    order_id, price, quantity, ceiling = fields[9], fields[10], fields[11], fields[13]
+    if order_id <= 0 or order_id in x.orders:
+        return Reason.DUPLICATE_ORDER_ID
+    if quantity <= 0:
+        return Reason.INVALID_QUANTITY
+    if fields[2] in (OrderType.LIMIT, OrderType.LIMIT_MAKER):
+        if price <= 0 or (ceiling and ceiling < price):
+            return Reason.INVALID_PRICE
+        if _is_outside_price_filter(market.filters, price):
+            return Reason.PRICE_FILTER
+    lots_min, lots_max = market.filters.min_quantity_lots, market.filters.max_quantity_lots
+    if quantity < lots_min or (lots_max and quantity > lots_max):
+        return Reason.LOT_SIZE
+    notional = max(price, ceiling) * quantity * market.tick_lot_atoms
+    if quantity * market.lot_atoms > INT64_MAX or notional > INT64_MAX:
+        return Reason.OVERFLOW
+    return _OK
+
+
+def _is_outside_price_filter(filters: Filters, price: int) -> bool:
+    return price < filters.min_price_ticks or 0 < filters.max_price_ticks < price
+
+
+def _first_reserve(order: Order, budget: int) -> int:
+    """Return what the order must hold at acceptance."""
+    if not order.is_bid:
+        return order.quantity * order.market.lot_atoms
+    if order.order_type == OrderType.FOK_BUDGET:
+        return budget + sweep_fee(order, budget, order.quantity)
+    if order.order_type == OrderType.MARKET:
+        lots, notional = notional_of_sweep(order)
+        return notional + sweep_fee(order, notional, lots)
+    return bid_hold(order, order.hold_price, order.quantity)
+
+
+def _notional_refusal(order: Order, budget: int) -> int:
+    if order.order_type == OrderType.MARKET:
+        return _OK
+    market = order.market
+    value = budget or order.price * order.quantity * market.tick_lot_atoms
+    return Reason.NOTIONAL if value < market.filters.min_notional_atoms else _OK
+
+
+def _enter_book(x: Exchange, order: Order, tif: int, budget: int) -> None:
+    """Match an accepted order as its type says, then rest or expire what is left."""
+    if tif == TimeInForce.FOK and lots_within(order) < order.quantity:
+        end_order(x, order, EventType.ORDER_EXPIRED, reason=Reason.TIME_IN_FORCE)
+        return
+    if order.order_type == OrderType.FOK_BUDGET and not _is_budget_met(order, budget):
+        end_order(x, order, EventType.ORDER_EXPIRED, reason=Reason.BUDGET)
+        return
+    match(x, order)
+    if not order.leaves:
+        return
+    if tif == TimeInForce.GTC or order.order_type == _LIMIT_MAKER:
+        x.orders[order.order_id] = order
+        if order.text != NO_TEXT:
+            x.open_texts.add((order.user_id, order.text))
+        side_of(order).add(order)
+    else:
+        end_order(x, order, EventType.ORDER_EXPIRED, reason=Reason.TIME_IN_FORCE)
+
+
+def _is_budget_met(order: Order, budget: int) -> bool:
+    """Whether the whole quantity can trade at once within (bid) or for at least (ask) the budget."""
+    lots, notional = notional_of_sweep(order)
+    if lots < order.quantity:
+        return False
+    return notional <= budget if order.is_bid else notional >= budget
+
+
+def _cancel(x: Exchange, user: User, fields: Fields) -> int:
+    is_operator = bool(fields[4] & CommandFlag.OPERATOR)
+    order = x.orders.get(fields[9])
+    if fields[6] not in x.markets:
+        return Reason.UNKNOWN_MARKET
+    if order is None or order.market.market_id != fields[6]:
+        return Reason.UNKNOWN_ORDER
+    if order.user_id != user.user_id and not is_operator:
+        return Reason.UNKNOWN_ORDER
+    side_of(order).remove(order)
+    end_order(x, order, EventType.ORDER_CANCELED, flags=EventFlag.OPERATOR if is_operator else 0)
+    return _OK
+
+
+def _reduce(x: Exchange, user: User, fields: Fields) -> int:
+    lots = fields[11]
+    order = x.orders.get(fields[9])
+    if fields[6] not in x.markets:
+        return Reason.UNKNOWN_MARKET
+    if order is None or order.user_id != user.user_id or order.market.market_id != fields[6]:
+        return Reason.UNKNOWN_ORDER
+    if lots <= 0:
+        return Reason.INVALID_QUANTITY
+    if lots >= order.leaves:
+        side_of(order).remove(order)
+        end_order(x, order, EventType.ORDER_REDUCED)
+        return _OK
+    order.leaves -= lots
+    reserve = order.leaves * order.market.lot_atoms
+    if order.is_bid:
+        reserve = min(order.reserved, bid_hold(order, order.hold_price, order.leaves))
+    order.held_account.release(order.reserved - reserve)
+    order.reserved = reserve
+    x.emit_changed(EventType.ORDER_REDUCED, order, lots, 0)
+    return _OK
+
+
+def _move(x: Exchange, user: User, fields: Fields) -> int:
+    price = fields[10]
+    order = x.orders.get(fields[9])
+    market = x.markets.get(fields[6])
+    if market is None:
+        return Reason.UNKNOWN_MARKET
+    if user.status != _ACTIVE or market.state != _TRADING:
+        return _entry_refusal(user, market)
+    if order is None or order.user_id != user.user_id or order.market is not market:
+        return Reason.UNKNOWN_ORDER
+    reason = _new_price_refusal(order, price, bool(fields[4]))
+    if reason:
+        return reason
+    reserve = order.reserved
+    if not order.is_bid:
+        if price * order.leaves * market.tick_lot_atoms > INT64_MAX:
+            return Reason.OVERFLOW
+    elif not order.ceiling:
+        reserve = bid_hold(order, price, order.leaves)
+        if reserve > INT64_MAX:
+            return Reason.OVERFLOW
+    opposite = market.asks if order.is_bid else market.bids
+    crosses = opposite.best(price) is not None
+    if crosses and order.order_type == _LIMIT_MAKER:
+        return Reason.WOULD_TAKE
+    if reserve != order.reserved:
+        if reserve - order.reserved > order.quote.available:
+            return Reason.INSUFFICIENT_BALANCE
+        order.quote.reserve(reserve - order.reserved)
+        order.reserved = reserve
+    side = market.bids if order.is_bid else market.asks
+    side.remove(order)
+    order.price = price
+    x.emit_changed(_MOVED, order, 0, 0)
+    if crosses:
+        match(x, order)
+    if order.leaves:
+        side.add(order)
+    return _OK
+
+
+def _new_price_refusal(order: Order, price: int, is_requeue: bool) -> int:
+    if price <= 0:
+        return Reason.INVALID_PRICE
+    if _is_outside_price_filter(order.market.filters, price):
+        return Reason.PRICE_FILTER
+    if price == order.price and not is_requeue:
+        return Reason.NOTHING_CHANGES
+    return Reason.PRICE_ABOVE_CEILING if 0 < order.ceiling < price else _OK
+
+
+_HANDLERS: Final = {
+    CommandType.PLACE: _place,
+    CommandType.CANCEL: _cancel,
+    CommandType.REDUCE: _reduce,
+    CommandType.MOVE: _move,
+}
