@@ -37,6 +37,8 @@ _BID: Final = int(Side.BID)
 _GTC: Final = int(TimeInForce.GTC)
 _FOK: Final = int(TimeInForce.FOK)
 _REQUEUE: Final = int(CommandFlag.REQUEUE)
+_MARKET_STATES: Final = frozenset(map(int, MarketState))
+_USER_STATUSES: Final = frozenset(map(int, UserStatus))
 _PADDED: Final = re.compile(rb"[a-zA-Z0-9\-_.:/]{0,%d}\0+" % CLIENT_ORDER_ID_CHARS_MAX).fullmatch
 _CODE: Final = re.compile(rb"[A-Z0-9]{1,%d}\0+" % ASSET_CODE_CHARS_MAX).fullmatch
 _SYMBOL: Final = re.compile(rb"[A-Z0-9]{1,%d}\0+" % SYMBOL_CHARS_MAX).fullmatch
@@ -113,11 +115,11 @@ def _then(
 
 
 def _is_market_state(fields: Fields) -> bool:
-    return MarketState.TRADING <= fields[11] <= MarketState.HALT
+    return fields[11] in _MARKET_STATES
 
 
 def _is_user_status(fields: Fields) -> bool:
-    return UserStatus.ACTIVE <= fields[11] <= UserStatus.SUSPENDED
+    return fields[11] in _USER_STATUSES
 
 
 def _has_reference(fields: Fields) -> bool:

@@ -227,7 +227,7 @@ def _totals_view(asset: Asset, held: int) -> TotalsView:
 
 
 def _levels(side: BookSide, depth: int) -> list[LevelView]:
-    levels = []
+    levels: list[LevelView] = []
     for price in side.prices_best_first():
         if len(levels) >= depth:
             break

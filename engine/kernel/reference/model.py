@@ -177,7 +177,7 @@ class Market:
         self.quote = quote
         self.tick_atoms = tick_atoms
         self.lot_atoms = lot_atoms
-        self.tick_lot_atoms = tick_atoms * lot_atoms // 10**base.decimals
+        self.tick_lot_atoms: int = tick_atoms * lot_atoms // 10**base.decimals
         self.rates = rates  # (maker, taker)
         self.fee_flags = fee_flags
         self.is_fee_in_quote = bool(fee_flags & CommandFlag.FEE_IN_QUOTE)

@@ -214,7 +214,7 @@ def _enter_book(x: Exchange, order: Order, tif: int, budget: int) -> None:
 
 
 def _is_budget_met(order: Order, budget: int) -> bool:
-    """Whether the whole quantity can trade at once within (bid) or for at least (ask) the budget."""
+    """Whether all of it trades at once, for at most (bid) or at least (ask) the budget."""
     lots, notional = notional_of_sweep(order)
     if lots < order.quantity:
         return False
@@ -268,27 +268,19 @@ def _move(x: Exchange, user: User, fields: Fields) -> int:
         return _entry_refusal(user, market)
     if order is None or order.user_id != user.user_id or order.market is not market:
         return Reason.UNKNOWN_ORDER
-    reason = _new_price_refusal(order, price, bool(fields[4]))
+    reason = _new_price_refusal(order, price, is_requeue=fields[4] != 0)
     if reason:
         return reason
-    reserve = order.reserved
-    if not order.is_bid:
-        if price * order.leaves * market.tick_lot_atoms > INT64_MAX:
-            return Reason.OVERFLOW
-    elif not order.ceiling:
-        reserve = bid_hold(order, price, order.leaves)
-        if reserve > INT64_MAX:
-            return Reason.OVERFLOW
-    opposite = market.asks if order.is_bid else market.bids
+    side, opposite = (market.bids, market.asks) if order.is_bid else (market.asks, market.bids)
     crosses = opposite.best(price) is not None
     if crosses and order.order_type == _LIMIT_MAKER:
         return Reason.WOULD_TAKE
-    if reserve != order.reserved:
+    if order.is_bid and not order.ceiling:
+        reserve = bid_hold(order, price, order.leaves)
         if reserve - order.reserved > order.quote.available:
             return Reason.INSUFFICIENT_BALANCE
         order.quote.reserve(reserve - order.reserved)
         order.reserved = reserve
-    side = market.bids if order.is_bid else market.asks
     side.remove(order)
     order.price = price
     x.emit_changed(_MOVED, order, 0, 0)
@@ -299,14 +291,19 @@ def _move(x: Exchange, user: User, fields: Fields) -> int:
     return _OK
 
 
-def _new_price_refusal(order: Order, price: int, is_requeue: bool) -> int:
+def _new_price_refusal(order: Order, price: int, *, is_requeue: bool) -> int:
     if price <= 0:
         return Reason.INVALID_PRICE
     if _is_outside_price_filter(order.market.filters, price):
         return Reason.PRICE_FILTER
     if price == order.price and not is_requeue:
         return Reason.NOTHING_CHANGES
-    return Reason.PRICE_ABOVE_CEILING if 0 < order.ceiling < price else _OK
+    if order.ceiling:  # up to it everything was checked when the order came in
+        return Reason.PRICE_ABOVE_CEILING if price > order.ceiling else _OK
+    value = price * order.leaves * order.market.tick_lot_atoms
+    if order.is_bid and value <= INT64_MAX:
+        value = bid_hold(order, price, order.leaves)
+    return Reason.OVERFLOW if value > INT64_MAX else _OK
 
 
 _HANDLERS: Final = {
