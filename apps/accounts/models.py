@@ -11,6 +11,10 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models.functions import Lower
 
+from apps.accounts.trading_account import TradingAccount
+
+__all__ = ["TradingAccount", "User"]
+
 
 class User(AbstractUser):
     """A person who can log in: operator, support, trader."""

@@ -23,8 +23,6 @@ def enum_choices(kind: type[Enum]) -> list[tuple[str, str]]:
     return [(name, name.replace("_", " ").capitalize()) for name in enum_names(kind)]
 
 
-def enum_check(
-    field: str, values: Iterable[str | int], *, name: str
-) -> models.CheckConstraint:
+def enum_check(field: str, values: Iterable[str | int], *, name: str) -> models.CheckConstraint:
     """Return the constraint `name` which says that `field` is one of `values`."""
     return models.CheckConstraint(condition=models.Q(**{f"{field}__in": list(values)}), name=name)

@@ -1,0 +1,1 @@
+"""The books: double-entry transactions, and balances that follow from them."""

@@ -1,0 +1,1 @@
+"""Orders and trades as the engine reported them."""
