@@ -1,0 +1,1 @@
+"""Replay of recorded real depth into the engine, checked level by level."""
