@@ -16,14 +16,12 @@ from typing import Final
 ASK: Final = 0
 BID: Final = 1
 
-# What an operation answers: one tuple per event, in the order in which they are to be reported.
-#   (TRADE, maker id, price, size, taker done, maker done)
-#   (REJECT, size)         what an order that may not rest could not trade
-#   (REDUCE, size, done)   taken off by a cancel or a reduction
+# What an operation answers, in the order in which it is to be reported. One event is
+# (kind, maker id, price, size, active order done, maker done); REJECT and REDUCE have no maker.
 TRADE: Final = "T"
-REJECT: Final = "R"
-REDUCE: Final = "D"
-Event = tuple[str, int, int, int, bool, bool] | tuple[str, int] | tuple[str, int, bool]
+REJECT: Final = "R"  # of `size`, what an order that may not rest could not trade
+REDUCE: Final = "D"  # by `size`, through a cancel or a reduction
+Event = tuple[str, int, int, int, bool, bool]
 Events = list[Event]
 Level = tuple[int, int, int]  # price, volume, orders
 L2 = tuple[list[Level], list[Level]]  # asks ascending, bids descending
@@ -114,7 +112,7 @@ class Book:
         events: Events = []
         left = self._match(side, price, size, events)
         if left:
-            events.insert(0, (REJECT, left))
+            events.insert(0, (REJECT, 0, 0, left, True, False))
         return events
 
     def place_budget(self, side: int, budget: int, size: int) -> Events:
@@ -122,7 +120,7 @@ class Book:
         `budget` (price times size); else reject all of it."""
         cost = self._cost(side, size)
         if cost is None or (cost > budget if side == BID else cost < budget):
-            return [(REJECT, size)]
+            return [(REJECT, 0, 0, size, True, False)]
         events: Events = []
         self._match(side, None, size, events)
         return events
@@ -130,7 +128,7 @@ class Book:
     def cancel(self, order_id: int) -> Events:
         order = self._orders.pop(order_id)
         self._halves[order[_SIDE]].remove(order_id, order)
-        return [(REDUCE, order[_LEFT], True)]
+        return [(REDUCE, 0, 0, order[_LEFT], True, False)]
 
     def reduce(self, order_id: int, size: int) -> Events:
         """Take `size` off, or all there is; the order keeps its place in the queue."""
@@ -139,7 +137,7 @@ class Book:
             return self.cancel(order_id)
         order[_LEFT] -= size
         self._halves[order[_SIDE]].volume -= size
-        return [(REDUCE, size, False)]
+        return [(REDUCE, 0, 0, size, False, False)]
 
     def move(self, order_id: int, price: int) -> Events:
         """Take the order out and place it anew: last in the queue, even at an unchanged price."""

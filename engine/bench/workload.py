@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from struct import Struct
 from typing import Final, NamedTuple
 
@@ -32,7 +32,7 @@ FOK_BUDGET: Final = 4
 
 BOOK_CHECK_COMMANDS: Final = 512  # the generator looks at the size of the book this often
 PICK_ORDERS_MAX: Final = 512  # an order to change is one of this many oldest
-SINGLE_SEED: Final = 101_572_685  # of the original's single-book test
+MARK_COMMANDS: Final = 100_000
 
 
 class Command(NamedTuple):
@@ -68,18 +68,25 @@ class Session(NamedTuple):
     avalanche: bool = False
 
 
-class Flow(NamedTuple):
-    """One symbol's generated commands, and what the generator's own book made of them.
+class Mark(NamedTuple):
+    """What the generator's own book had made of the flow after so many commands, fill included."""
 
-    `records` are `fill_count` + `session.commands` times RECORD.
+    commands: int
+    event_count: int
+    event_digest: str
+    l2_digest: str
+
+
+class Flow(NamedTuple):
+    """One symbol's generated commands, RECORD by RECORD, the fill first.
+
+    The last mark is the end of the flow; those before lie MARK_COMMANDS apart, from the fill on,
+    so that a kernel can be proved right over a part of the flow as well.
     """
 
     session: Session
     records: bytes
-    fill_count: int
-    event_count: int
-    event_digest: str
-    l2: L2
+    marks: tuple[Mark, ...]
 
 
 def plain_uids(users: int) -> tuple[int, ...]:
@@ -137,10 +144,8 @@ class Generator:
         fast_fill = not self._filled or lack > self._fast_fill_lack
         if not self._filled and not grow:
             self._filled = True
-        if grow:
-            choice = random.next_int(2 if fast_fill else 10)
-        else:
-            choice = random.next_int(40)
+        bound = 40 if not grow else 2 if fast_fill else 10
+        choice = random.next_int(bound)
         if choice < 2 or not self._live_ids:
             return self.place_gtc() if grow else self._place_instant()
         return self._change(choice)
@@ -241,15 +246,11 @@ class Generator:
 
     def _learn(self, order_id: int, events: Events) -> None:
         active = self._live.get(order_id)
-        for event in events:
-            if event[0] == TRADE:
-                _, maker_id, price, size, active_done, maker_done = event
+        for kind, maker_id, price, size, active_done, maker_done in events:
+            if kind == TRADE:
                 self._learn_trade(maker_id, price, size, maker_done)
-            elif event[0] == REJECT:
-                size, active_done = event[1], True
+            elif kind == REJECT:
                 self.refresh()
-            else:
-                _, size, active_done = event
             if active is not None:
                 active[2] -= size
                 if active_done:
@@ -274,53 +275,47 @@ class Generator:
 def event_lines(index: int, events: Events) -> str:
     """The events of the command numbered `index`, as they enter the digest."""
     lines = []
-    for event in events:
-        if event[0] == TRADE:
-            _, maker_id, price, size, done, maker_done = event
+    for kind, maker_id, price, size, done, maker_done in events:
+        if kind == TRADE:
             lines.append(f"{index},T,{maker_id},{price},{size},{done:d},{maker_done:d}\n")
-        elif event[0] == REJECT:
-            lines.append(f"{index},R,{event[1]}\n")
+        elif kind == REJECT:
+            lines.append(f"{index},R,{size}\n")
         else:
-            lines.append(f"{index},D,{event[1]},{event[2]:d}\n")
+            lines.append(f"{index},D,{size},{done:d}\n")
     return "".join(lines)
 
 
-def generate(session: Session, progress: Callable[[int], None] | None = None) -> Flow:
-    """Make one symbol's flow. `progress` hears the number of commands made, now and then."""
-    generator = Generator(session)
+def generate(session: Session, make: type[Generator] = Generator) -> Flow:
+    """Make one symbol's flow."""
+    generator = make(session)
     digest = hashlib.sha256()
     event_count = 0
+    marks: list[Mark] = []
     records = bytearray()
-    pack = RECORD.pack
     check_every = min(BOOK_CHECK_COMMANDS, session.target + 1)
     next_check = check_every
-    for index in range(session.target + session.commands):
-        command = generator.place_gtc() if index < session.target else generator.next_command()
+    total = session.target + session.commands
+    for index in range(total):
+        fill = index < session.target
+        command = generator.place_gtc() if fill else generator.next_command()
         events = generator.execute(command)
-        kind, order_id, uid, action, order_type, price, size, reserve = command
-        records += pack(
-            kind, action, order_type, 0, session.symbol, order_id, uid, price, size, reserve
-        )
+        records += pack_record(session.symbol, command)
         if events:
             event_count += len(events)
             digest.update(event_lines(index, events).encode())
         if index >= next_check:
             next_check += check_every
             generator.refresh()
-            if progress is not None:
-                progress(index)
-    return Flow(
-        session,
-        bytes(records),
-        session.target,
-        event_count,
-        digest.hexdigest(),
-        generator.book.l2(),
-    )
+        done = index + 1
+        if done == total or (not fill and (done - session.target) % MARK_COMMANDS == 0):
+            l2 = l2_digest(generator.book.l2())
+            marks.append(Mark(done, event_count, digest.hexdigest(), l2))
+    return Flow(session, bytes(records), tuple(marks))
 
 
-def command_digest(records: bytes, *, with_symbol: bool) -> str:
-    return CommandDigest(with_symbol=with_symbol).update(RECORD.iter_unpack(records)).hexdigest()
+def pack_record(symbol: int, command: Command) -> bytes:
+    kind, order_id, uid, action, order_type, price, size, reserve = command
+    return RECORD.pack(kind, action, order_type, 0, symbol, order_id, uid, price, size, reserve)
 
 
 class CommandDigest:
