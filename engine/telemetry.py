@@ -9,6 +9,7 @@ own, so a busy event loop cannot make a living process look dead.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -71,6 +72,8 @@ class TelemetryServer:
         self._http.ready = ready
         self._http.registry = registry
         self.port: int = self._http.server_address[1]
+        # A forked child would keep the port taken after this process has died.
+        os.register_at_fork(after_in_child=self._http.socket.close)
         self._thread = threading.Thread(
             target=self._http.serve_forever, name="telemetry", daemon=True
         )

@@ -12,7 +12,6 @@ from typing import Any
 from django.urls import reverse_lazy
 
 from quantatrade.settings import environment
-from quantatrade.settings.logs import logging_settings
 from quantatrade.settings.security import CONSOLE_DIRECTIVES, STRICT_DIRECTIVES
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -44,11 +43,10 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django_prometheus.middleware.PrometheusBeforeMiddleware",
-    # "apps.core.middleware.TrustedProxyMiddleware",
-    # "apps.core.middleware.RequestIdMiddleware",
-    "django_structlog.middlewares.RequestMiddleware",
+    "apps.core.middleware.TrustedProxyMiddleware",
+    "apps.core.middleware.RequestLogMiddleware",
     "django.middleware.security.SecurityMiddleware",
-    # "apps.core.middleware.ContentSecurityPolicyMiddleware",
+    "apps.core.middleware.ContentSecurityPolicyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -96,6 +94,7 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+CSRF_FAILURE_VIEW = "apps.core.views.csrf_failure"
 LOGIN_URL = reverse_lazy("admin:login")
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = True
@@ -119,14 +118,14 @@ USE_I18N = False
 USE_TZ = True
 
 STATIC_URL = "/static/"
-STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True  # served from the source tree: nothing to collect, nothing stale
+WHITENOISE_MAX_AGE = 300
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
-LOGGING = logging_settings()
+LOGGING = {"version": 1}  # all of it is done by LOGGING_CONFIG
 LOGGING_CONFIG = "quantatrade.settings.logs.configure"
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
-DJANGO_STRUCTLOG_TRUST_UPSTREAM_REQUEST_ID = True  # RequestIdMiddleware has checked it
-DJANGO_STRUCTLOG_USER_ID_FIELD = "pk"
 PROMETHEUS_EXPORT_MIGRATIONS = False
 
 QT_PROCESSES = environment.processes("QT_PROCESSES")

@@ -1,30 +1,44 @@
 """One JSON object a line on standard error, from every logger of every Django process.
 
-structlog and the standard library meet in one formatter, so Django, Celery, granian, uvicorn and
-our own code write the same shape: timestamp (UTC), level, logger, process, event, and whatever is
-bound (request_id, user_id, ip). Invariant: request bodies, headers and credentials are never put
-into a log record by us.
+The shape is the engine's (`engine.telemetry`), so one collector reads all processes alike.
+Invariant: query strings, request bodies, headers and credentials are never put into a log record
+by us.
 
-`quantatrade/logging.json` names `logging_settings`'s formatter for servers that log before Django
-is loaded (granian and uvicorn, `--log-config`).
+Servers that log before Django is loaded take `quantatrade/logging.json` as their configuration
+(granian and uvicorn: `--log-config`), which names `json_formatter`.
 """
 
 from __future__ import annotations
 
 import logging
-import logging.config
 import sys
-from collections.abc import MutableMapping
 from pathlib import Path
 from typing import Any, Final
 
-import structlog
-
+from engine.telemetry import configure_logging
 from quantatrade.settings import environment
 
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-_SERVER_LOGGERS: Final = ("_granian", "uvicorn", "uvicorn.error", "uvicorn.access")
-_NOISY_LOGGERS: Final = ("httpx", "httpcore", "asyncio", "celery.utils.functional")
+_SERVER_LOGGERS: Final = (
+    "_granian",
+    "granian.access",
+    "uvicorn",
+    "uvicorn.error",
+    "django",
+    "django.server",
+)
+_QUIETER: Final = {
+    "httpx": logging.WARNING,
+    "httpcore": logging.WARNING,
+    "asyncio": logging.WARNING,
+    "uvicorn.access": logging.WARNING,  # the edge logs each request itself
+    # RequestLogMiddleware logs each request with its outcome; here only failures, with traceback.
+    "django.request": logging.ERROR,
+    "django.server": logging.WARNING,
+    # Each task is logged by django_structlog; a schedule entry every 10 s is not news.
+    "celery.app.trace": logging.WARNING,
+    "celery.beat": logging.WARNING,
+}
 
 
 def process_name() -> str:
@@ -35,81 +49,29 @@ def process_name() -> str:
     program = Path(sys.argv[0]).stem if sys.argv else "python"
     if program in ("manage", "__main__") and len(sys.argv) > 1:
         return sys.argv[1]
-    return program
+    return {"granian": "web", "uvicorn": "edge"}.get(program, program)
 
 
-def _bind_process(
-    _logger: Any, _method: str, event_dict: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
-    event_dict.setdefault("process", process_name())
-    return event_dict
+def log_level() -> int:
+    """Return the level QT_LOG_LEVEL names; INFO if it names none."""
+    name = environment.text("QT_LOG_LEVEL", "INFO").upper()
+    return int(getattr(logging, name)) if name in _LEVELS else logging.INFO
 
 
-def shared_processors() -> list[structlog.typing.Processor]:
-    """Return the steps that records of structlog and of the standard library both go through."""
-    return [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_logger_name,
-        structlog.stdlib.add_log_level,
-        structlog.stdlib.ExtraAdder(allow=["request_id"]),
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.StackInfoRenderer(),
-        structlog.processors.UnicodeDecoder(),
-        _bind_process,
-    ]
+def configure(_settings: dict[str, Any] | None = None) -> None:
+    """Send every logger to the one JSON handler (Django calls this through LOGGING_CONFIG)."""
+    configure_logging(process_name(), log_level())
+    for name in _SERVER_LOGGERS:
+        logger = logging.getLogger(name)
+        logger.handlers = []
+        logger.propagate = True
+    for name, level in _QUIETER.items():
+        logging.getLogger(name).setLevel(level)
 
 
 def json_formatter(**_options: Any) -> logging.Formatter:
-    """Return the formatter; keyword arguments that logging's configuration passes are ignored."""
-    return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=shared_processors(),
-        processors=[
-            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.dict_tracebacks,
-            structlog.processors.EventRenamer("event"),
-            structlog.processors.JSONRenderer(sort_keys=True, default=str),
-        ],
-    )
-
-
-def logging_settings() -> dict[str, Any]:
-    """Return the LOGGING setting; QT_LOG_LEVEL chooses the level (INFO)."""
-    level = environment.text("QT_LOG_LEVEL", "INFO").upper()
-    if level not in _LEVELS:
-        level = "INFO"
-    return {
-        "version": 1,
-        "disable_existing_loggers": False,
-        "formatters": {"json": {"()": "quantatrade.settings.logs.json_formatter"}},
-        "handlers": {
-            "stderr": {
-                "class": "logging.StreamHandler",
-                "formatter": "json",
-                "stream": "ext://sys.stderr",
-            }
-        },
-        "root": {"handlers": ["stderr"], "level": level},
-        "loggers": {
-            **{name: {"handlers": [], "propagate": True} for name in _SERVER_LOGGERS},
-            **{name: {"level": "WARNING"} for name in _NOISY_LOGGERS},
-            # django_structlog logs each request with its outcome; these would say it twice.
-            "django.request": {"level": "CRITICAL"},
-            "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
-            "celery.app.trace": {"level": "WARNING"},
-        },
-    }
-
-
-def configure(settings: dict[str, Any]) -> None:
-    """Apply LOGGING and point structlog at it (Django calls this through LOGGING_CONFIG)."""
-    logging.config.dictConfig(settings)
-    structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared_processors(),
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
+    """Return the formatter for a `logging.config` dictionary, which passes options of its own."""
+    configure()
+    formatter = logging.getLogger().handlers[0].formatter
+    assert formatter is not None, "configure_logging gave its handler no formatter"
+    return formatter

@@ -1,0 +1,15 @@
+"""ASGI application of the `edge` process, which owns the public address.
+
+Command line: `uvicorn --no-proxy-headers --no-server-header --no-access-log --log-config
+quantatrade/logging.json quantatrade.asgi:application`. `--no-proxy-headers` is not optional:
+without it uvicorn would believe addresses that a client on loopback states.
+"""
+
+from __future__ import annotations
+
+from quantatrade.edge import EdgeApplication, edge_config_from_environment
+from quantatrade.settings import logs
+
+logs.configure()
+
+application = EdgeApplication(edge_config_from_environment())
