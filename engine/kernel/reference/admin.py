@@ -42,12 +42,14 @@ def apply_admin(x: Exchange, fields: Fields) -> int:
 def _replayed(x: Exchange, fields: Fields, first_event_seq: int) -> int:
     x.emit(
         EventType.REQUEST_REPLAYED,
+        fields[6],
+        0,
+        _OK,
         fields[0],
         fields[8],
         0,
         first_event_seq,
         fields[15],
-        market_id=fields[6],
     )
     return _OK
 
@@ -76,7 +78,7 @@ def _add_asset(x: Exchange, fields: Fields) -> int:
     asset = Asset(asset_id, decimals, max_total, code)
     asset.fingerprint = fingerprint(fields)
     x.assets[asset_id] = asset
-    x.emit(EventType.ASSET_ADDED, asset_id, decimals, max_total, code)
+    x.emit(EventType.ASSET_ADDED, 0, 0, _OK, asset_id, decimals, max_total, code)
     asset.first_event_seq = x.event_seq
     return _OK
 
@@ -103,6 +105,9 @@ def _add_market(x: Exchange, fields: Fields) -> int:
     x.markets[market_id] = market
     x.emit(
         EventType.MARKET_ADDED,
+        market_id,
+        0,
+        _OK,
         base.asset_id,
         quote.asset_id,
         tick,
@@ -110,7 +115,6 @@ def _add_market(x: Exchange, fields: Fields) -> int:
         *rates,
         flags,
         symbol,
-        market_id=market_id,
     )
     market.first_event_seq = x.event_seq
     return _OK
@@ -149,8 +153,8 @@ def _set_market_filters(x: Exchange, fields: Fields) -> int:
         return Reason.INVALID_FILTER
     if filters == market.filters:
         return Reason.NOTHING_CHANGES
-    market.filters = filters
-    x.emit(EventType.MARKET_FILTERS_SET, *filters, market_id=market.market_id)
+    market.set_filters(filters)
+    x.emit(EventType.MARKET_FILTERS_SET, market.market_id, 0, _OK, *filters)
     return _OK
 
 
@@ -165,7 +169,7 @@ def _set_market_fees(x: Exchange, fields: Fields) -> int:
     if rates == market.rates:
         return Reason.NOTHING_CHANGES
     market.rates = rates
-    x.emit(EventType.MARKET_FEES_SET, *rates, market_id=market.market_id)
+    x.emit(EventType.MARKET_FEES_SET, market.market_id, 0, _OK, *rates)
     return _OK
 
 
@@ -176,7 +180,7 @@ def _set_market_state(x: Exchange, fields: Fields) -> int:
     if market.state == fields[11]:
         return Reason.NOTHING_CHANGES
     market.state = fields[11]
-    x.emit(EventType.MARKET_STATE_SET, market.state, market_id=market.market_id)
+    x.emit(EventType.MARKET_STATE_SET, market.market_id, 0, _OK, market.state)
     return _OK
 
 
@@ -191,7 +195,7 @@ def _add_user(x: Exchange, fields: Fields) -> int:
         return Reason.CAPACITY
     user = User(user_id, x.event_seq + 1)
     x.users[user_id] = user
-    x.emit(EventType.USER_ADDED, user_id, user.status)
+    x.emit(EventType.USER_ADDED, 0, 0, _OK, user_id, user.status)
     return _OK
 
 
@@ -202,7 +206,7 @@ def _set_user_status(x: Exchange, fields: Fields) -> int:
     if user.status == fields[11]:
         return Reason.NOTHING_CHANGES
     user.status = fields[11]
-    x.emit(EventType.USER_STATUS_SET, user.user_id, user.status)
+    x.emit(EventType.USER_STATUS_SET, 0, 0, _OK, user.user_id, user.status)
     return _OK
 
 
@@ -239,7 +243,7 @@ def _money(x: Exchange, fields: Fields) -> int:
     account = x.open_account(user_id, asset_id)
     account.credit(-amount if kind == CommandType.WITHDRAW else amount)
     event = _book_total(asset, kind, amount)
-    x.emit(event, user_id, asset_id, amount, request_id, text)
+    x.emit(event, 0, 0, _OK, user_id, asset_id, amount, request_id, text)
     x.business[request_id] = BusinessRow(request_id, content, x.event_seq)
     return _OK
 
@@ -286,6 +290,9 @@ def _checkpoint(x: Exchange, _fields: Fields) -> int:
         asset = x.assets[asset_id]
         x.emit(
             EventType.CHECKPOINT_ASSET,
+            0,
+            0,
+            _OK,
             asset_id,
             asset.held_atoms,
             asset.deposited_atoms,
@@ -293,7 +300,7 @@ def _checkpoint(x: Exchange, _fields: Fields) -> int:
             asset.adjusted_atoms,
         )
     x.touched.clear()
-    x.emit(EventType.CHECKPOINT, x.digest.to_bytes(16, "little"), x.row_count)
+    x.emit(EventType.CHECKPOINT, 0, 0, _OK, x.digest.to_bytes(16, "little"), x.row_count)
     return _OK
 
 

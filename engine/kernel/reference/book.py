@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 class BookSide:
     """A level is a dict by order id: Python keeps insertion order, which is time priority."""
 
-    __slots__ = ("is_bid", "levels", "prices")
+    __slots__ = ("best_index", "is_bid", "levels", "prices")
 
     def __init__(self, *, is_bid: bool) -> None:
         self.is_bid = is_bid
+        self.best_index = -1 if is_bid else 0
         self.levels: dict[int, dict[int, Order]] = {}
         self.prices: list[int] = []
 
@@ -42,12 +43,16 @@ class BookSide:
 
     def best(self, limit_price: int) -> Order | None:
         """Return the first order in priority that a taker with this limit (0 = none) may hit."""
+        if not self.is_within(limit_price):
+            return None
+        return next(iter(self.levels[self.prices[self.best_index]].values()))
+
+    def is_within(self, limit_price: int) -> bool:
+        """Whether a taker with this limit (0 = none) may hit the best level."""
         if not self.prices:
-            return None
-        price = self.prices[-1 if self.is_bid else 0]
-        if limit_price and (price < limit_price if self.is_bid else price > limit_price):
-            return None
-        return next(iter(self.levels[price].values()))
+            return False
+        price = self.prices[self.best_index]
+        return not limit_price or (price >= limit_price if self.is_bid else price <= limit_price)
 
     def prices_best_first(self) -> Iterator[int]:
         return reversed(self.prices) if self.is_bid else iter(self.prices)

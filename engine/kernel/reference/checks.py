@@ -8,35 +8,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, Final
 
 from engine.kernel.limits import ASSET_CODE_CHARS_MAX, SYMBOL_CHARS_MAX
+from engine.kernel.reference.codes import (
+    BID,
+    FOK,
+    FOK_BUDGET,
+    GTC,
+    LIMIT,
+    LIMIT_MAKER,
+    MALFORMED,
+    MARKET,
+    OK,
+    REQUEUE,
+)
 from engine.proto.records import (
     CLIENT_ORDER_ID_CHARS_MAX,
     COMMAND,
-    NO_REQUEST_ID,
     TEXT_BYTES,
     Command,
     CommandFlag,
     CommandType,
     MarketState,
-    OrderType,
     Reason,
-    Side,
-    TimeInForce,
     UserStatus,
 )
 
 Fields = tuple[Any, ...]  # a command unpacked, in the order of `records.Command`
 
 NO_TEXT: Final = bytes(TEXT_BYTES)
-_OK: Final = int(Reason.NONE)
-_MALFORMED: Final = int(Reason.MALFORMED)
-_LIMIT: Final = int(OrderType.LIMIT)
-_BID: Final = int(Side.BID)
-_GTC: Final = int(TimeInForce.GTC)
-_FOK: Final = int(TimeInForce.FOK)
-_REQUEUE: Final = int(CommandFlag.REQUEUE)
 _MARKET_STATES: Final = frozenset(map(int, MarketState))
 _USER_STATUSES: Final = frozenset(map(int, UserStatus))
 _PADDED: Final = re.compile(rb"[a-zA-Z0-9\-_.:/]{0,%d}\0+" % CLIENT_ORDER_ID_CHARS_MAX).fullmatch
@@ -62,48 +64,37 @@ def place_form(fields: Fields) -> int:
         fields[14],
         fields[16],
     )
-    if side > _BID or flags or reserved or asset_id or spare:
-        return _MALFORMED
+    if side > BID or flags or reserved or asset_id or spare:
+        return MALFORMED
     if text != NO_TEXT and not _PADDED(text):
-        return _MALFORMED
-    if order_type == _LIMIT:
-        is_formed = _GTC <= tif <= _FOK and not amount and (side == _BID or not ceiling)
-        return _OK if is_formed else _MALFORMED
+        return MALFORMED
+    if order_type == LIMIT:
+        is_formed = GTC <= tif <= FOK and not amount and (side == BID or not ceiling)
+        return OK if is_formed else MALFORMED
     if tif or ceiling:
-        return _MALFORMED
-    if order_type == OrderType.LIMIT_MAKER:
-        return _MALFORMED if amount else _OK
-    if order_type == OrderType.MARKET:
-        return _MALFORMED if price or amount else _OK
-    if order_type != OrderType.FOK_BUDGET or price:
-        return _MALFORMED
-    return Reason.INVALID_AMOUNT if amount <= 0 else _OK
-
-
-def move_form(fields: Fields) -> int:
-    (_, side, order_type, tif, flags, reserved, _, asset_id, _, _, _, quantity, amount, ceiling,
-     spare, _, text) = fields  # fmt: skip
-    if side or order_type or tif or reserved or asset_id or quantity or amount or ceiling or spare:
-        return _MALFORMED
-    return _MALFORMED if (flags and flags != _REQUEUE) or text != NO_TEXT else _OK
+        return MALFORMED
+    if order_type == LIMIT_MAKER:
+        return MALFORMED if amount else OK
+    if order_type == MARKET:
+        return MALFORMED if price or amount else OK
+    if order_type != FOK_BUDGET or price:
+        return MALFORMED
+    return Reason.INVALID_AMOUNT if amount <= 0 else OK
 
 
 def _form(*names: str, flags: int = 0) -> Callable[[Fields], int]:
     """Return the check of a command type that uses these fields (type aside) and flag bits."""
-    used = {Command._fields.index(name) for name in names}
     unused = [
         index
         for index, name in enumerate(Command._fields)
-        if index not in used and name not in ("type", "flags", "request_id", "text")
+        if name not in ("type", *names) and not (name == "flags" and flags)
     ]
-    flags_index = Command._fields.index("flags")
+    take_unused = itemgetter(*unused)
+    zeros = take_unused(COMMAND.unpack(bytes(COMMAND.size)))
+    forbidden = ~flags if flags else 0
 
     def check(fields: Fields) -> int:
-        if any(fields[index] for index in unused) or fields[flags_index] & ~flags:
-            return _MALFORMED
-        if "request_id" not in names and fields[15] != NO_REQUEST_ID:
-            return _MALFORMED
-        return _MALFORMED if "text" not in names and fields[16] != NO_TEXT else _OK
+        return MALFORMED if take_unused(fields) != zeros or fields[4] & forbidden else OK
 
     return check
 
@@ -111,7 +102,7 @@ def _form(*names: str, flags: int = 0) -> Callable[[Fields], int]:
 def _then(
     first: Callable[[Fields], int], is_formed: Callable[[Fields], bool]
 ) -> Callable[[Fields], int]:
-    return lambda fields: first(fields) or (_OK if is_formed(fields) else _MALFORMED)
+    return lambda fields: first(fields) or (OK if is_formed(fields) else MALFORMED)
 
 
 def _is_market_state(fields: Fields) -> bool:
@@ -153,7 +144,9 @@ FORMS: Final[dict[int, Callable[[Fields], int]]] = {
         _names_its_owner,
     ),
     CommandType.REDUCE: _form("market_id", "user_id", "order_id", "quantity", "request_id"),
-    CommandType.MOVE: move_form,
+    CommandType.MOVE: _form(
+        "market_id", "user_id", "order_id", "price", "request_id", flags=REQUEUE
+    ),
     CommandType.CHECKPOINT: _form(),
 }  # fmt: skip
 

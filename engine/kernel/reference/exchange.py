@@ -9,20 +9,20 @@ from struct import Struct
 from typing import Final
 
 from engine.kernel.limits import Limits
+from engine.kernel.reference.codes import ORDER_CANCELED
 from engine.kernel.reference.model import Account, Asset, Market, Order, User
 from engine.kernel.state import BusinessRow
 from engine.proto.records import (
     BODY_STRUCTS,
     EVENT_HEADER,
     HOUSE_USER_ID,
-    EventType,
 )
 
-_WHOLE_EVENTS: Final = {
-    kind: Struct(EVENT_HEADER.format + body.format.removeprefix("<"))
+_PACK: Final = {
+    int(kind): Struct(EVENT_HEADER.format + body.format.removeprefix("<")).pack
     for kind, (body, _) in BODY_STRUCTS.items()
 }
-_PACK_CHANGED: Final = _WHOLE_EVENTS[EventType.ORDER_CANCELED].pack
+_PACK_CHANGED: Final = _PACK[ORDER_CANCELED]
 
 
 class Exchange:
@@ -65,18 +65,11 @@ class Exchange:
         self.business: dict[bytes, BusinessRow] = {}
         self.out: list[bytes] = []
 
-    def emit(
-        self,
-        kind: int,
-        *body: int | bytes,
-        market_id: int = 0,
-        flags: int = 0,
-        reason: int = 0,
-    ) -> None:
+    def emit(self, kind: int, market_id: int, flags: int, reason: int, *body: int | bytes) -> None:
         """Append one event."""
         self.event_seq += 1
         self.out.append(
-            _WHOLE_EVENTS[kind].pack(
+            _PACK[kind](
                 self.event_seq,
                 self.command_seq,
                 self.time_us,
@@ -125,5 +118,7 @@ class Exchange:
 
     def lacks_room_for_accounts(self, user_id: int, *asset_ids: int) -> bool:
         """Whether opening those of these accounts that are missing would pass the limit."""
+        if len(self.accounts) + len(asset_ids) <= self.limits.accounts_max:
+            return False
         missing = sum((user_id, asset_id) not in self.accounts for asset_id in asset_ids)
         return len(self.accounts) + missing > self.limits.accounts_max

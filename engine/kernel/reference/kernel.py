@@ -102,13 +102,14 @@ class ReferenceKernel:
             if reason:
                 x.emit(
                     EventType.REFUSED,
+                    fields[6],
+                    0,
+                    reason,
                     fields[0],
                     fields[8],
                     fields[9],
                     fields[15],
                     fields[16],
-                    market_id=fields[6],
-                    reason=reason,
                 )
         events = b"".join(x.out)
         x.out.clear()

@@ -7,10 +7,10 @@ arrives in others (trader or house) within the same fill.
 from __future__ import annotations
 
 from engine.kernel.reference.book import BookSide
+from engine.kernel.reference.codes import DONE, MAKER_DONE, OK, TRADE
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import MAKER, TAKER, bid_hold, due_fee
 from engine.kernel.reference.model import Order
-from engine.proto.records import EventFlag, EventType, Reason
 
 
 def side_of(order: Order, *, opposite: bool = False) -> BookSide:
@@ -52,7 +52,10 @@ def _fill(x: Exchange, taker: Order, maker: Order) -> None:
     market.last_trade_id += 1
     market.last_price_ticks = maker.price
     x.emit(
-        EventType.TRADE,
+        TRADE,
+        market.market_id,
+        taker.is_bid | (0 if taker.leaves else DONE) | (0 if maker.leaves else MAKER_DONE),
+        OK,
         market.last_trade_id,
         maker.order_id,
         taker.order_id,
@@ -64,10 +67,6 @@ def _fill(x: Exchange, taker: Order, maker: Order) -> None:
         bid_fee if taker.is_bid else ask_fee,
         maker.reserved,
         taker.reserved,
-        market_id=market.market_id,
-        flags=taker.is_bid
-        | (0 if taker.leaves else EventFlag.DONE)
-        | (0 if maker.leaves else EventFlag.MAKER_DONE),
     )
 
 
@@ -128,13 +127,11 @@ def notional_of_sweep(taker: Order) -> tuple[int, int]:
     return taker.quantity - wanted, notional
 
 
-def end_order(
-    x: Exchange, order: Order, kind: int, *, flags: int = 0, reason: int = Reason.NONE
-) -> None:
+def end_order(x: Exchange, order: Order, kind: int, *, flags: int = 0, reason: int = OK) -> None:
     """End an order that is no longer on the book: return its reserve, say so, free its ids."""
     removed = order.leaves
     order.leaves = 0
     order.held_account.release(order.reserved)
     order.reserved = 0
-    x.emit_changed(kind, order, removed, flags | EventFlag.DONE, reason)
+    x.emit_changed(kind, order, removed, flags | DONE, reason)
     forget(x, order)

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from engine.kernel.limits import REQUEST_WINDOW
 from engine.kernel.reference.book import BookSide
-from engine.proto.records import CommandFlag, MarketState, UserStatus
+from engine.proto.records import INT64_MAX, CommandFlag, MarketState, UserStatus
 
 _ROW: Final = struct.Struct("<4q")
 
@@ -153,6 +153,10 @@ class Market:
         "last_trade_id",
         "lot_atoms",
         "market_id",
+        "price_max",
+        "price_min",
+        "quantity_max",
+        "quantity_min",
         "quote",
         "rates",
         "state",
@@ -185,7 +189,7 @@ class Market:
         self.text = text
         self.fingerprint = 0
         self.first_event_seq = 0
-        self.filters = Filters()
+        self.set_filters(Filters())
         self.state: int = MarketState.TRADING
         self.last_price_ticks = 0
         self.last_trade_id = 0
@@ -193,6 +197,13 @@ class Market:
         self.asks = BookSide(is_bid=False)
         self.house_base: Account
         self.house_quote: Account
+
+    def set_filters(self, filters: Filters) -> None:
+        self.filters = filters
+        self.price_min = filters.min_price_ticks
+        self.price_max = filters.max_price_ticks or INT64_MAX
+        self.quantity_min = filters.min_quantity_lots
+        self.quantity_max = filters.max_quantity_lots or INT64_MAX
 
 
 class Order:

@@ -10,6 +10,28 @@ from __future__ import annotations
 from typing import Final
 
 from engine.kernel.reference.checks import FORMS, NO_TEXT, Fields, fingerprint
+from engine.kernel.reference.codes import (
+    ACTIVE,
+    BID,
+    BY_OPERATOR,
+    CANCEL,
+    FOK,
+    FOK_BUDGET,
+    GTC,
+    LIMIT,
+    LIMIT_MAKER,
+    MARKET,
+    MOVE,
+    OK,
+    ORDER_ACCEPTED,
+    ORDER_CANCELED,
+    ORDER_EXPIRED,
+    ORDER_MOVED,
+    ORDER_REDUCED,
+    PLACE,
+    REDUCE,
+    TRADING,
+)
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import bid_hold, sweep_fee
 from engine.kernel.reference.matching import (
@@ -19,35 +41,21 @@ from engine.kernel.reference.matching import (
     notional_of_sweep,
     side_of,
 )
-from engine.kernel.reference.model import Filters, Market, Order, Remembered, User
+from engine.kernel.reference.model import Market, Order, Remembered, User
 from engine.proto.records import (
     HOUSE_USER_ID,
     INT64_MAX,
     NO_REQUEST_ID,
-    CommandFlag,
-    CommandType,
-    EventFlag,
     EventType,
-    MarketState,
-    OrderType,
     Reason,
-    Side,
-    TimeInForce,
-    UserStatus,
 )
-
-_OK: Final = int(Reason.NONE)
-_MOVED: Final = int(EventType.ORDER_MOVED)
-_TRADING: Final = int(MarketState.TRADING)
-_ACTIVE: Final = int(UserStatus.ACTIVE)
-_LIMIT_MAKER: Final = int(OrderType.LIMIT_MAKER)
 
 
 def apply_trading(x: Exchange, fields: Fields) -> int:
     """Check form, user and request id of an order command, then hand it to its handler."""
     kind = fields[0]
     user_id, order_id, request_id = fields[8], fields[9], fields[15]
-    if kind == CommandType.PLACE and order_id > x.last_order_id:
+    if kind == PLACE and order_id > x.last_order_id:
         x.last_order_id = order_id
     reason = FORMS[kind](fields)
     if reason:
@@ -56,7 +64,7 @@ def apply_trading(x: Exchange, fields: Fields) -> int:
         user = x.users.get(user_id)
         if user is None:
             return Reason.UNKNOWN_USER
-    elif fields[4] and kind == CommandType.CANCEL:
+    elif fields[4] and kind == CANCEL:
         user = x.house  # an operator's cancel
     else:
         return Reason.UNKNOWN_USER
@@ -76,15 +84,16 @@ def _apply_once(x: Exchange, user: User, fields: Fields) -> int:
             return Reason.REQUEST_ID_REUSED
         x.emit(
             EventType.REQUEST_REPLAYED,
+            fields[6],
+            0,
+            seen.reason,
             kind,
             user.user_id,
             seen.order_id,
             seen.first_event_seq,
             request_id,
-            market_id=fields[6],
-            reason=seen.reason,
         )
-        return _OK
+        return OK
     first_event_seq = x.event_seq + 1
     reason = _HANDLERS[kind](x, user, fields)
     user.window.append(Remembered(request_id, content, order_id, first_event_seq, int(reason)))
@@ -101,17 +110,17 @@ def _place(x: Exchange, user: User, fields: Fields) -> int:
     if reason:
         return reason
     order = Order(
-        market, order_id, user_id, order_type, side == Side.BID, price, quantity, ceiling, text
+        market, order_id, user_id, order_type, side == BID, price, quantity, ceiling, text
     )
     reserve = _first_reserve(order, budget)
-    if reserve > INT64_MAX and order_type != OrderType.MARKET:
+    if reserve > INT64_MAX and order_type != MARKET:
         return Reason.OVERFLOW
     reason = _notional_refusal(order, budget)
     if reason:
         return reason
     if text != NO_TEXT and (user_id, text) in x.open_texts:
         return Reason.DUPLICATE_CLIENT_ORDER_ID
-    if order_type == _LIMIT_MAKER and side_of(order, opposite=True).best(price):
+    if order_type == LIMIT_MAKER and side_of(order, opposite=True).is_within(price):
         return Reason.WOULD_TAKE
     base_id, quote_id = market.base.asset_id, market.quote.asset_id
     held = x.accounts.get((user_id, quote_id if order.is_bid else base_id))
@@ -126,7 +135,10 @@ def _place(x: Exchange, user: User, fields: Fields) -> int:
     order.held_account.reserve(reserve)
     order.reserved = reserve
     x.emit(
-        EventType.ORDER_ACCEPTED,
+        ORDER_ACCEPTED,
+        market_id,
+        order.is_bid,
+        OK,
         order_id,
         user_id,
         price,
@@ -135,17 +147,15 @@ def _place(x: Exchange, user: User, fields: Fields) -> int:
         reserve,
         order_type | tif << 8,
         text,
-        market_id=market_id,
-        flags=order.is_bid,
     )
     _enter_book(x, order, tif, budget)
-    return _OK
+    return OK
 
 
 def _entry_refusal(user: User, market: Market) -> int:
-    if user.status != _ACTIVE:
+    if user.status != ACTIVE:
         return Reason.USER_SUSPENDED
-    return _OK if market.state == _TRADING else Reason.MARKET_NOT_TRADING
+    return OK if market.state == TRADING else Reason.MARKET_NOT_TRADING
 
 
 def _content_refusal(x: Exchange, market: Market, fields: Fields) -> int:
@@ -155,62 +165,57 @@ def _content_refusal(x: Exchange, market: Market, fields: Fields) -> int:
         return Reason.DUPLICATE_ORDER_ID
     if quantity <= 0:
         return Reason.INVALID_QUANTITY
-    if fields[2] in (OrderType.LIMIT, OrderType.LIMIT_MAKER):
+    if fields[2] in (LIMIT, LIMIT_MAKER):
         if price <= 0 or (ceiling and ceiling < price):
             return Reason.INVALID_PRICE
-        if _is_outside_price_filter(market.filters, price):
+        if not market.price_min <= price <= market.price_max:
             return Reason.PRICE_FILTER
-    lots_min, lots_max = market.filters.min_quantity_lots, market.filters.max_quantity_lots
-    if quantity < lots_min or (lots_max and quantity > lots_max):
+    if not market.quantity_min <= quantity <= market.quantity_max:
         return Reason.LOT_SIZE
     notional = max(price, ceiling) * quantity * market.tick_lot_atoms
     if quantity * market.lot_atoms > INT64_MAX or notional > INT64_MAX:
         return Reason.OVERFLOW
-    return _OK
-
-
-def _is_outside_price_filter(filters: Filters, price: int) -> bool:
-    return price < filters.min_price_ticks or 0 < filters.max_price_ticks < price
+    return OK
 
 
 def _first_reserve(order: Order, budget: int) -> int:
     """Return what the order must hold at acceptance."""
     if not order.is_bid:
         return order.quantity * order.market.lot_atoms
-    if order.order_type == OrderType.FOK_BUDGET:
+    if order.order_type == FOK_BUDGET:
         return budget + sweep_fee(order, budget, order.quantity)
-    if order.order_type == OrderType.MARKET:
+    if order.order_type == MARKET:
         lots, notional = notional_of_sweep(order)
         return notional + sweep_fee(order, notional, lots)
     return bid_hold(order, order.hold_price, order.quantity)
 
 
 def _notional_refusal(order: Order, budget: int) -> int:
-    if order.order_type == OrderType.MARKET:
-        return _OK
+    if order.order_type == MARKET:
+        return OK
     market = order.market
     value = budget or order.price * order.quantity * market.tick_lot_atoms
-    return Reason.NOTIONAL if value < market.filters.min_notional_atoms else _OK
+    return Reason.NOTIONAL if value < market.filters.min_notional_atoms else OK
 
 
 def _enter_book(x: Exchange, order: Order, tif: int, budget: int) -> None:
     """Match an accepted order as its type says, then rest or expire what is left."""
-    if tif == TimeInForce.FOK and lots_within(order) < order.quantity:
-        end_order(x, order, EventType.ORDER_EXPIRED, reason=Reason.TIME_IN_FORCE)
+    if tif == FOK and lots_within(order) < order.quantity:
+        end_order(x, order, ORDER_EXPIRED, reason=Reason.TIME_IN_FORCE)
         return
-    if order.order_type == OrderType.FOK_BUDGET and not _is_budget_met(order, budget):
-        end_order(x, order, EventType.ORDER_EXPIRED, reason=Reason.BUDGET)
+    if order.order_type == FOK_BUDGET and not _is_budget_met(order, budget):
+        end_order(x, order, ORDER_EXPIRED, reason=Reason.BUDGET)
         return
     match(x, order)
     if not order.leaves:
         return
-    if tif == TimeInForce.GTC or order.order_type == _LIMIT_MAKER:
+    if tif == GTC or order.order_type == LIMIT_MAKER:
         x.orders[order.order_id] = order
         if order.text != NO_TEXT:
             x.open_texts.add((order.user_id, order.text))
         side_of(order).add(order)
     else:
-        end_order(x, order, EventType.ORDER_EXPIRED, reason=Reason.TIME_IN_FORCE)
+        end_order(x, order, ORDER_EXPIRED, reason=Reason.TIME_IN_FORCE)
 
 
 def _is_budget_met(order: Order, budget: int) -> bool:
@@ -222,7 +227,7 @@ def _is_budget_met(order: Order, budget: int) -> bool:
 
 
 def _cancel(x: Exchange, user: User, fields: Fields) -> int:
-    is_operator = bool(fields[4] & CommandFlag.OPERATOR)
+    is_operator = fields[4] != 0
     order = x.orders.get(fields[9])
     if fields[6] not in x.markets:
         return Reason.UNKNOWN_MARKET
@@ -231,8 +236,8 @@ def _cancel(x: Exchange, user: User, fields: Fields) -> int:
     if order.user_id != user.user_id and not is_operator:
         return Reason.UNKNOWN_ORDER
     side_of(order).remove(order)
-    end_order(x, order, EventType.ORDER_CANCELED, flags=EventFlag.OPERATOR if is_operator else 0)
-    return _OK
+    end_order(x, order, ORDER_CANCELED, flags=BY_OPERATOR if is_operator else 0)
+    return OK
 
 
 def _reduce(x: Exchange, user: User, fields: Fields) -> int:
@@ -246,16 +251,16 @@ def _reduce(x: Exchange, user: User, fields: Fields) -> int:
         return Reason.INVALID_QUANTITY
     if lots >= order.leaves:
         side_of(order).remove(order)
-        end_order(x, order, EventType.ORDER_REDUCED)
-        return _OK
+        end_order(x, order, ORDER_REDUCED)
+        return OK
     order.leaves -= lots
     reserve = order.leaves * order.market.lot_atoms
     if order.is_bid:
         reserve = min(order.reserved, bid_hold(order, order.hold_price, order.leaves))
     order.held_account.release(order.reserved - reserve)
     order.reserved = reserve
-    x.emit_changed(EventType.ORDER_REDUCED, order, lots, 0)
-    return _OK
+    x.emit_changed(ORDER_REDUCED, order, lots, 0)
+    return OK
 
 
 def _move(x: Exchange, user: User, fields: Fields) -> int:
@@ -264,7 +269,7 @@ def _move(x: Exchange, user: User, fields: Fields) -> int:
     market = x.markets.get(fields[6])
     if market is None:
         return Reason.UNKNOWN_MARKET
-    if user.status != _ACTIVE or market.state != _TRADING:
+    if user.status != ACTIVE or market.state != TRADING:
         return _entry_refusal(user, market)
     if order is None or order.user_id != user.user_id or order.market is not market:
         return Reason.UNKNOWN_ORDER
@@ -272,8 +277,8 @@ def _move(x: Exchange, user: User, fields: Fields) -> int:
     if reason:
         return reason
     side, opposite = (market.bids, market.asks) if order.is_bid else (market.asks, market.bids)
-    crosses = opposite.best(price) is not None
-    if crosses and order.order_type == _LIMIT_MAKER:
+    crosses = opposite.is_within(price)
+    if crosses and order.order_type == LIMIT_MAKER:
         return Reason.WOULD_TAKE
     if order.is_bid and not order.ceiling:
         reserve = bid_hold(order, price, order.leaves)
@@ -283,32 +288,33 @@ def _move(x: Exchange, user: User, fields: Fields) -> int:
         order.reserved = reserve
     side.remove(order)
     order.price = price
-    x.emit_changed(_MOVED, order, 0, 0)
+    x.emit_changed(ORDER_MOVED, order, 0, 0)
     if crosses:
         match(x, order)
     if order.leaves:
         side.add(order)
-    return _OK
+    return OK
 
 
 def _new_price_refusal(order: Order, price: int, *, is_requeue: bool) -> int:
     if price <= 0:
         return Reason.INVALID_PRICE
-    if _is_outside_price_filter(order.market.filters, price):
+    market = order.market
+    if not market.price_min <= price <= market.price_max:
         return Reason.PRICE_FILTER
     if price == order.price and not is_requeue:
         return Reason.NOTHING_CHANGES
     if order.ceiling:  # up to it everything was checked when the order came in
-        return Reason.PRICE_ABOVE_CEILING if price > order.ceiling else _OK
-    value = price * order.leaves * order.market.tick_lot_atoms
+        return Reason.PRICE_ABOVE_CEILING if price > order.ceiling else OK
+    value = price * order.leaves * market.tick_lot_atoms
     if order.is_bid and value <= INT64_MAX:
         value = bid_hold(order, price, order.leaves)
-    return Reason.OVERFLOW if value > INT64_MAX else _OK
+    return Reason.OVERFLOW if value > INT64_MAX else OK
 
 
 _HANDLERS: Final = {
-    CommandType.PLACE: _place,
-    CommandType.CANCEL: _cancel,
-    CommandType.REDUCE: _reduce,
-    CommandType.MOVE: _move,
+    PLACE: _place,
+    CANCEL: _cancel,
+    REDUCE: _reduce,
+    MOVE: _move,
 }
