@@ -1,0 +1,78 @@
+"""What `up --production` demands before it starts anything.
+
+A production installation must not run on anything that was made up for convenience: its key and
+its public address are the operator's, its stores are the operator's or knowingly ours, and no login
+is created. Invariant: every omission is named at once, not one per attempt.
+"""
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from quantatrade.bootstrap.configuration import EXTERNAL_VARIABLES
+from quantatrade.bootstrap.failure import BootstrapError
+
+KEY_CHARACTERS_MIN = 50
+KEY_DISTINCT_MIN = 10
+EMBEDDED_VARIABLE = "QT_EMBEDDED_STORES"
+_LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+_STORES = ("postgres", "redis", "nats")
+
+
+def require_production(environment: Mapping[str, str]) -> None:
+    """Raise BootstrapError naming everything that is missing or unsafe."""
+    wrong = [
+        *_wrong_key(environment.get("DJANGO_SECRET_KEY", "")),
+        *_wrong_public_url(environment.get("QT_PUBLIC_URL", "")),
+        *_wrong_stores(environment),
+    ]
+    if environment.get("QT_DEBUG", "0") not in ("", "0"):
+        wrong.append("QT_DEBUG must not be set")
+    if wrong:
+        raise BootstrapError(
+            "Not started, because --production needs more:\n"
+            + "\n".join(f"  - {each}" for each in wrong)
+        )
+
+
+def _wrong_key(key: str) -> list[str]:
+    if len(key) >= KEY_CHARACTERS_MIN and len(set(key)) >= KEY_DISTINCT_MIN:
+        return []
+    if not key:
+        return [f"DJANGO_SECRET_KEY: set it to {KEY_CHARACTERS_MIN} or more random characters"]
+    return [
+        (
+            f"DJANGO_SECRET_KEY: it has {len(key)} characters, {len(set(key))} of them distinct;"
+            f" expected at least {KEY_CHARACTERS_MIN} random ones"
+        )
+    ]
+
+
+def _wrong_public_url(url: str) -> list[str]:
+    parts = urlsplit(url)
+    if parts.scheme == "https" and parts.hostname and parts.hostname not in _LOCAL_HOSTS:
+        return []
+    return [
+        (
+            "QT_PUBLIC_URL: set it to the https:// address that browsers use"
+            " (it also decides which host names are answered and that cookies are secure)"
+        )
+    ]
+
+
+def _wrong_stores(environment: Mapping[str, str]) -> list[str]:
+    value = environment.get(EMBEDDED_VARIABLE, "")
+    if value not in ("", "0", "1"):
+        return [f"{EMBEDDED_VARIABLE} was {value!r}, expected 0 or 1"]
+    missing = [
+        EXTERNAL_VARIABLES[each]
+        for each in _STORES
+        if not environment.get(EXTERNAL_VARIABLES[each])
+    ]
+    if not missing or value == "1":
+        return []
+    return [
+        (
+            f"{', '.join(missing)}: give the addresses of your servers,"
+            f" or allow the embedded ones with {EMBEDDED_VARIABLE}=1"
+        )
+    ]

@@ -1,0 +1,218 @@
+"""The command `up`: environment, kernel, supervisor, in the foreground or detached.
+
+A detached supervisor is a second process whose output we show until it has nothing more to say.
+Invariant: `up` returns 0 only when every process was healthy, and when it fails nothing is left
+running.
+"""
+
+import argparse
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from typing import TextIO
+
+from quantatrade.bootstrap.configuration import (
+    ROOT,
+    load_configuration,
+    state_directory,
+)
+from quantatrade.bootstrap.environment import Environment, ensure_environment
+from quantatrade.bootstrap.failure import BootstrapError
+from quantatrade.bootstrap.kernel import build_kernel
+from quantatrade.bootstrap.preparation import Operator
+from quantatrade.bootstrap.production import require_production
+from quantatrade.bootstrap.state_directory import StateDirectory
+from quantatrade.bootstrap.status import (
+    STOPPED,
+    current_status,
+    kill_leftovers,
+    supervisor_lock,
+    supervisor_pid,
+    write_status,
+)
+from quantatrade.bootstrap.supervisor import Ready, Supervisor
+from quantatrade.bootstrap.table import summary_table
+
+DETACHED_VARIABLE = "QT_UP_DETACHED"
+INTERRUPT_TIMEOUT_S = 120.0
+
+
+def add_up_arguments(parser: argparse.ArgumentParser) -> None:
+    """Define the options of `up`."""
+    parser.add_argument(
+        "--detach", action="store_true", help="return once everything is healthy; `down` stops it"
+    )
+    parser.add_argument("--fresh", action="store_true", help="delete all state first, after asking")
+    parser.add_argument("--yes", action="store_true", help="do not ask before --fresh deletes")
+    parser.add_argument(
+        "--production",
+        action="store_true",
+        help="refuse default secrets and addresses, create no login",
+    )
+
+
+def up(options: argparse.Namespace, arguments: list[str]) -> int:
+    """Start the installation; returns the exit status."""
+    if options.production:
+        require_production(os.environ)
+    state = state_directory(os.environ)
+    pid = supervisor_pid(state)
+    if pid is not None and not options.fresh:
+        return _already_running(state, pid)
+    environment = Environment(ROOT)
+    if not environment.is_active:
+        ensure_environment(ROOT, dev=False, say=_say)
+        command = [str(environment.python), str(ROOT / "manage.py"), "up", *arguments]
+        sys.stdout.flush()
+        os.execv(environment.python, command)  # noqa: S606 - no shell is wanted
+    if options.fresh and not os.environ.get(DETACHED_VARIABLE):
+        _wipe(state, pid, ask=not options.yes)
+    state.prepare()
+    if options.detach and not os.environ.get(DETACHED_VARIABLE):
+        return _detach(state, arguments)
+    return _supervise(state, production=options.production)
+
+
+def _already_running(state: StateDirectory, pid: int) -> int:
+    status = current_status(state)
+    _say(f"QuantaTrade is already running (pid {pid}); `manage.py down` stops it.")
+    if status.processes:
+        _say(summary_table(status))
+        _say(f"Console: {status.console_url}")
+    return 0
+
+
+def _wipe(state: StateDirectory, pid: int | None, *, ask: bool) -> None:
+    if pid is not None:
+        raise BootstrapError(
+            f"QuantaTrade is running (pid {pid}): stop it with `manage.py down` before --fresh."
+        )
+    if not state.path.exists():
+        return
+    if ask:
+        if not sys.stdin.isatty():
+            raise BootstrapError("--fresh deletes all state and asks first: add --yes to agree.")
+        question = f"Delete everything in {state.path}: balances, orders, books? Type yes: "
+        if input(question).strip() != "yes":
+            raise BootstrapError("Nothing was deleted, nothing was started.")
+    kill_leftovers(state)
+    state.wipe()
+    _say(f"deleted the state in {state.path}")
+
+
+def _detach(state: StateDirectory, arguments: list[str]) -> int:
+    """Start the supervisor in a session of its own and show what it says until it is ready."""
+    supervisor = subprocess.Popen(
+        [sys.executable, str(ROOT / "manage.py"), "up", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        env={**os.environ, DETACHED_VARIABLE: "1"},
+    )
+    try:
+        with supervisor.stdout or open(os.devnull, "rb") as output:  # noqa: PTH123
+            for line in output:
+                sys.stdout.buffer.write(line)
+                sys.stdout.buffer.flush()
+    except KeyboardInterrupt:
+        supervisor.send_signal(signal.SIGTERM)
+        supervisor.wait(INTERRUPT_TIMEOUT_S)
+        raise
+    # It closes its output when it is ready, and when it ends.
+    deadline = time.monotonic() + 5.0
+    while supervisor.poll() is None and time.monotonic() < deadline:
+        if current_status(state).phase == "running":
+            return 0
+        time.sleep(0.05)
+    return supervisor.wait(INTERRUPT_TIMEOUT_S)
+
+
+class _Teller:
+    """Says each line to the terminal, while there is one, and always to the supervisor's log."""
+
+    def __init__(self, log: TextIO) -> None:
+        self._log = log
+        self._terminal: TextIO | None = sys.stdout
+
+    def say(self, text: str) -> None:
+        """A line for the terminal and for the log."""
+        stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
+        self._log.write(f"{stamp} {text}\n")
+        self._log.flush()
+        self.show(text)
+
+    def show(self, text: str) -> None:
+        """A line for the terminal alone."""
+        if self._terminal is None:
+            return
+        try:
+            self._terminal.write(f"{text}\n")
+            self._terminal.flush()
+        except BrokenPipeError:
+            self._terminal = None
+
+    def detach(self) -> None:
+        """Let go of the terminal."""
+        self._terminal = None
+        null = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (1, 2):
+            os.dup2(null, descriptor)
+        os.close(null)
+
+
+def _supervise(state: StateDirectory, *, production: bool) -> int:
+    with supervisor_lock(state) as lock:
+        if lock is None:
+            raise BootstrapError(
+                "Another `manage.py up` took over meanwhile: see `manage.py status`."
+            )
+        for name in kill_leftovers(state):
+            _say(f"killed a {name} that a dead supervisor had left")
+        write_status(state, STOPPED)
+        build_kernel(ROOT, say=_say)
+        with state.log("supervisor").open("a") as log:
+            return _run(_Teller(log), production=production)
+
+
+def _run(teller: _Teller, *, production: bool) -> int:
+    is_detached = bool(os.environ.pop(DETACHED_VARIABLE, ""))
+
+    def on_ready(ready: Ready) -> None:
+        teller.show(f"\n{summary_table(ready.status)}\n\nConsole: {ready.status.console_url}")
+        _tell_operator(teller, ready.operator, production=production)
+        if is_detached:
+            teller.detach()
+        else:
+            teller.show("Ctrl-C stops everything.")
+
+    configuration = load_configuration(os.environ)
+    supervisor = Supervisor(
+        configuration, say=teller.say, on_ready=on_ready, with_operator=not production
+    )
+    try:
+        asyncio.run(supervisor.run())
+    except BootstrapError:
+        _tell_operator(teller, supervisor.operator, production=production)
+        raise
+    return 0
+
+
+def _tell_operator(teller: _Teller, operator: Operator | None, *, production: bool) -> None:
+    """Show the superuser's name, and the password in the one run that made it."""
+    if operator is not None and operator.created:
+        teller.show(f"Login:   {operator.username}")
+        teller.show(f"Password: {operator.password}   (shown only this once)")
+    elif operator is not None:
+        teller.show(f"Login:   {operator.username}   (the password was shown when it was made)")
+    elif production:
+        teller.show("Login:   made with `manage.py createsuperuser`")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
