@@ -35,12 +35,6 @@ from engine.kernel.interface import Kernel
 from engine.proto.records import RECORD_BYTES
 
 BATCH_COMMANDS: Final = 256
-COMMANDS: Final = 3_000_000
-PLAIN_COMMANDS: Final = 1_000_000
-REFERENCE_COMMANDS: Final = 300_000
-QUICK_COMMANDS: Final = 300_000
-REPEATS: Final = 5
-QUICK_REPEATS: Final = 3
 GOLDEN_MULTI_TOTAL: Final = 20_000
 _START_US: Final = 1_700_000_000_000_000  # any stamp will do; runs must have the same
 # Published single-symbol digests speak of no currencies or fees; any will do.
@@ -99,7 +93,7 @@ class Subject:
         self.whole = commands is None or commands >= kernel_stream.command_count
         self.commands = kernel_stream.command_count if commands is None or self.whole else commands
         self.timings: list[Timing] = []
-        self._proved_bytes = ""
+        self.proved_bytes = ""
         self._commands_by_market: list[int] = []
 
     def prove(self) -> None:
@@ -117,17 +111,17 @@ class Subject:
         check_events(stream, results, whole=self.whole)
         self._commands_by_market = [result.commands for result in results]
         check_state(stream, self.kernel_stream, kernel, self._commands_by_market)
-        self._proved_bytes = digest.hexdigest()
+        self.proved_bytes = digest.hexdigest()
 
     def time(self) -> None:
         """Run once against the clock, and check that it was the proved run again."""
-        assert self._proved_bytes, f"{self.kind} was not proved, expected prove() before time()"
+        assert self.proved_bytes, f"{self.kind} was not proved, expected prove() before time()"
         digest = hashlib.sha256()
         kernel, timing = self._run(digest.update)
-        if digest.hexdigest() != self._proved_bytes:
+        if digest.hexdigest() != self.proved_bytes:
             raise BenchmarkError(
                 f"{self.stream.name}, {self.kind}: events had SHA-256 {digest.hexdigest()}, "
-                f"expected {self._proved_bytes} as in the proved run"
+                f"expected {self.proved_bytes} as in the proved run"
             )
         check_state(self.stream, self.kernel_stream, kernel, self._commands_by_market)
         self.timings.append(timing)
@@ -204,10 +198,18 @@ def check_golden_stream(stream: Stream, total: int) -> bool:
 
 
 class Options(NamedTuple):
-    commands: int = COMMANDS
-    plain_commands: int = PLAIN_COMMANDS
-    reference_commands: int = REFERENCE_COMMANDS
-    repeats: int = REPEATS
+    """How long the streams are. The reference runs the first of the single pair's commands: all of
+    them, or a multiple of MARK_COMMANDS."""
+
+    commands: int = 3_000_000
+    plain_commands: int = 1_000_000
+    reference_commands: int = 300_000
+    repeats: int = 5
+
+
+QUICK: Final = Options(
+    commands=300_000, plain_commands=300_000, reference_commands=100_000, repeats=3
+)
 
 
 class Result(NamedTuple):
