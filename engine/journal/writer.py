@@ -9,7 +9,6 @@ what the disk holds.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -81,7 +80,6 @@ class Journal:
         self._segment_bytes = 0
         self._offset = 0
         self._progress = Progress()
-        self.sync_seconds = 0.0
 
     @property
     def command_seq(self) -> int:
@@ -210,9 +208,7 @@ class Journal:
                 events,
             )
             self._write([header, commands, events, END_MARK], length)
-            started = time.perf_counter()
             os.fdatasync(self._fd)
-            self.sync_seconds = time.perf_counter() - started
         except (OSError, JournalError) as error:
             raise JournalWriteError(
                 f"journal segment {segment_path(self._data_dir, self._number)} could not be "

@@ -1,0 +1,89 @@
+"""`python -m engine`: run the matching engine until it is told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from engine.journal.format import SEGMENT_BYTES_DEFAULT
+from engine.service.config import PEER_WAIT_DEFAULT_S, PEER_WAIT_MAX_S, EngineConfig
+from engine.service.errors import EXPECTED_ERRORS, exit_code
+from engine.service.process import run_engine
+from engine.telemetry import configure_logging
+
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+
+
+def parse_arguments(arguments: list[str]) -> EngineConfig:
+    """The configuration in a command line; exits with code 2 and a sentence if it is wrong."""
+    parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__)
+    parser.add_argument("--data", type=Path, required=True, help="journal directory")
+    parser.add_argument("--listen", type=_loopback, required=True, help="loopback HOST:PORT")
+    parser.add_argument("--telemetry-port", type=_port, help="/healthz /readyz /metrics")
+    parser.add_argument("--kernel", choices=("auto", "compiled", "reference"), default="auto")
+    parser.add_argument(
+        "--segment-bytes", type=int, default=SEGMENT_BYTES_DEFAULT, help="size of a segment"
+    )
+    parser.add_argument(
+        "--peer-wait",
+        type=_seconds,
+        default=PEER_WAIT_DEFAULT_S,
+        help="seconds to wait at start for relays and mirrors that are known",
+    )
+    parser.add_argument(
+        "--accept-loss",
+        action="store_true",
+        help="start although the journal ends before what was acknowledged",
+    )
+    options = parser.parse_args(arguments)
+    return EngineConfig(
+        data_dir=options.data,
+        listen=options.listen,
+        telemetry_port=options.telemetry_port,
+        kernel=options.kernel,
+        segment_bytes=options.segment_bytes,
+        peer_wait_s=options.peer_wait,
+        accept_loss=options.accept_loss,
+    )
+
+
+def _loopback(value: str) -> str:
+    host, _, port = value.rpartition(":")
+    if host not in LOOPBACK_HOSTS:
+        raise argparse.ArgumentTypeError(
+            f"host was {host!r}, expected one of {', '.join(LOOPBACK_HOSTS)}: "
+            "the engine trusts whoever reaches it"
+        )
+    return f"{host}:{_port(port)}"
+
+
+def _port(value: str) -> int:
+    if not value.isdigit() or not 0 <= int(value) <= 65_535:
+        raise argparse.ArgumentTypeError(f"port was {value!r}, expected 0..65535")
+    return int(value)
+
+
+def _seconds(value: str) -> float:
+    seconds = float(value)
+    if not 0 <= seconds <= PEER_WAIT_MAX_S:
+        raise argparse.ArgumentTypeError(f"was {value} seconds, expected 0..{PEER_WAIT_MAX_S}")
+    return seconds
+
+
+def main() -> int:
+    """Run; an expected error becomes one sentence on stderr and its own exit code."""
+    config = parse_arguments(sys.argv[1:])
+    configure_logging("engine")
+    try:
+        return uvloop.run(run_engine(config))
+    except EXPECTED_ERRORS as error:
+        structlog.get_logger(__name__).critical("engine_failed", detail=str(error))
+        return exit_code(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""From gRPC requests to command records, and from event records back to answers.
+
+Invariant: nothing that leaves here for the sequencer can be misread by it: sizes are whole records,
+and what comes over the packed path is a trader's command without an order id of its own making.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Final, NamedTuple
+
+from engine.proto import engine_pb2 as pb
+from engine.proto.records import (
+    NO_REQUEST_ID,
+    RECORD_BYTES,
+    Command,
+    CommandFlag,
+    CommandType,
+    EventType,
+    pack_command,
+)
+from engine.service.errors import InvalidCallError
+
+PACKED_COMMANDS_MAX: Final = 4096
+_TYPE_OFFSET: Final = 0
+_FLAGS_OFFSET: Final = 4
+_ORDER_ID_WORD: Final = 3  # of the record's sixteen 64-bit words
+_WORDS: Final = RECORD_BYTES // 8
+_TRADER_TYPES: Final = frozenset(
+    (CommandType.PLACE, CommandType.CANCEL, CommandType.REDUCE, CommandType.MOVE)
+)
+_PLACE: Final = int(CommandType.PLACE)
+_HEADER_AND_BODY: Final = struct.Struct("<QQqBBHI4q")
+_ORDER_EVENTS: Final = frozenset(
+    (
+        EventType.ORDER_ACCEPTED,
+        EventType.ORDER_CANCELED,
+        EventType.ORDER_REDUCED,
+        EventType.ORDER_MOVED,
+    )
+)
+
+
+class Batch(NamedTuple):
+    """Command records of one caller. `places` are the positions that await an order id."""
+
+    commands: bytearray
+    places: tuple[int, ...]
+
+    @property
+    def size(self) -> int:
+        return len(self.commands) // RECORD_BYTES
+
+    def assign_order_ids(self, next_id: int) -> int:
+        """Number the PLACE commands from `next_id` on and return the id after the last."""
+        if self.places:
+            with memoryview(self.commands) as raw, raw.cast("q") as words:
+                for position in self.places:
+                    words[position * _WORDS + _ORDER_ID_WORD] = next_id
+                    next_id += 1
+        return next_id
+
+
+def single(command: Command) -> Batch:
+    """A batch of one command. InvalidCallError if a number does not fit its field."""
+    try:
+        packed = pack_command(command)
+    except (struct.error, ValueError) as error:
+        raise InvalidCallError(f"the request does not fit a command record: {error}") from error
+    return Batch(bytearray(packed), (0,) if command.type == _PLACE else ())
+
+
+def packed(commands: bytes) -> Batch:
+    """A trader's packed batch, checked without looking at each record where it can be avoided."""
+    count, rest = divmod(len(commands), RECORD_BYTES)
+    if rest or not 1 <= count <= PACKED_COMMANDS_MAX:
+        raise InvalidCallError(
+            f"commands were {len(commands)} bytes, expected 1..{PACKED_COMMANDS_MAX} records "
+            f"of {RECORD_BYTES} bytes"
+        )
+    types = commands[_TYPE_OFFSET::RECORD_BYTES]
+    kinds = set(types)
+    if not kinds <= _TRADER_TYPES:
+        strange = next(n for n, kind in enumerate(types) if kind not in _TRADER_TYPES)
+        raise InvalidCallError(
+            f"command {strange} was of type {types[strange]}, expected PLACE, CANCEL, REDUCE, MOVE"
+        )
+    if any(flags & CommandFlag.OPERATOR for flags in set(commands[_FLAGS_OFFSET::RECORD_BYTES])):
+        raise InvalidCallError("a command had the OPERATOR flag, which is not a trader's")
+    places: tuple[int, ...] = ()
+    if _PLACE in kinds:
+        places = tuple(n for n, kind in enumerate(types) if kind == _PLACE)
+        order_ids = memoryview(commands).cast("q")[_ORDER_ID_WORD::_WORDS]
+        if any(order_ids[n] for n in places):
+            raise InvalidCallError("a PLACE had an order id, expected 0: the engine gives it")
+    return Batch(bytearray(commands), places)
+
+
+def request_id(value: bytes) -> bytes:
+    """The 16 bytes of an optional request id."""
+    if value and len(value) != len(NO_REQUEST_ID):
+        raise InvalidCallError(
+            f"request id was {len(value)} bytes, expected {len(NO_REQUEST_ID)} or none"
+        )
+    return value or NO_REQUEST_ID
+
+
+def command_result(events: bytes) -> pb.CommandResult:
+    """The answer to a single command, from its events."""
+    event_seq, command_seq, _, kind, _, reason, _, *body = _HEADER_AND_BODY.unpack_from(events)
+    result = pb.CommandResult(command_seq=command_seq, first_event_seq=event_seq, events=events)
+    if kind == EventType.REFUSED:
+        result.reason = reason
+        result.order_id = max(body[2], 0)
+    elif kind == EventType.REQUEST_REPLAYED:
+        result.reason = reason
+        result.order_id = max(body[2], 0)
+        result.first_event_seq = body[3]
+        result.replayed = True
+    elif kind in _ORDER_EVENTS:
+        result.order_id = body[0]
+    return result

@@ -1,0 +1,25 @@
+"""What an engine process is told at start."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from engine.journal.format import SEGMENT_BYTES_DEFAULT
+
+PEER_WAIT_DEFAULT_S: Final = 5.0
+PEER_WAIT_MAX_S: Final = 600.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineConfig:
+    """`listen` is a loopback host:port, 0 for any free port; None: no telemetry pages."""
+
+    data_dir: Path
+    listen: str
+    telemetry_port: int | None = None
+    kernel: str = "auto"
+    segment_bytes: int = SEGMENT_BYTES_DEFAULT
+    peer_wait_s: float = PEER_WAIT_DEFAULT_S
+    accept_loss: bool = False

@@ -1,0 +1,350 @@
+"""The sequencer: one thread that puts all commands in one order and makes them durable.
+
+The event loop hands batches over; the writer thread takes whatever is waiting, applies it, writes
+one journal record, syncs, and only then releases the answers, all with one call into the loop.
+Invariants: the kernel is touched by the writer thread alone; no answer leaves before its record is
+durable; queries run between batches, so they too see durable state only; the queue is bounded.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from bisect import bisect_left
+from collections.abc import Callable
+from queue import Empty, SimpleQueue
+from typing import Final, NamedTuple, TypeVar, cast
+
+import structlog
+
+from engine.journal.errors import JournalFullError
+from engine.journal.log import CommandLog
+from engine.kernel.interface import Kernel
+from engine.proto.records import RECORD_BYTES, Command, CommandType, pack_command
+from engine.service import metrics
+from engine.service.commands import Batch
+from engine.service.errors import KernelFailedError, OverloadedError, UnavailableError
+
+RECORD_COMMANDS_MAX: Final = 4096
+QUEUE_COMMANDS_MAX: Final = 65_536
+QUERIES_WAITING_MAX: Final = 1024
+CHECKPOINT_EVERY_S: Final = 1.0
+STOP_TIMEOUT_S: Final = 30.0
+EVENTS_PER_COMMAND_MAX: Final = 4  # own events, and the partial fill of one more order
+EVENTS_SPARE: Final = 64
+ORDER_ID_MAX: Final = 2**53 - 1
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+
+class Outcome(NamedTuple):
+    """Durable result of one batch: its commands are consecutive from `first_command_seq` on."""
+
+    first_command_seq: int
+    events: bytes
+
+
+class _Submission(NamedTuple):
+    batch: Batch
+    size: int
+    answer: asyncio.Future[Outcome]
+
+
+class _Query(NamedTuple):
+    ask: Callable[[Kernel], object]
+    answer: asyncio.Future[object]
+
+
+class _Stop(NamedTuple):
+    pass
+
+
+class Sequencer:
+    """The way into the kernel. All methods are called on the event loop's thread."""
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        journal: CommandLog,
+        fail: Callable[[Exception], None],
+        *,
+        checkpoint_every_s: float = CHECKPOINT_EVERY_S,
+    ) -> None:
+        self._kernel = kernel
+        self._journal = journal
+        self._fail = fail
+        self._checkpoint_every_s = checkpoint_every_s
+        self._queue: SimpleQueue[_Submission | _Query | _Stop] = SimpleQueue()
+        self._waiting_commands = 0
+        self._waiting_queries = 0
+        self._room = asyncio.Event()
+        self._room.set()
+        self._refusal: str | None = "the engine is starting"
+        self._no_space: str | None = None
+        self._halted = False
+        self._loop = asyncio.get_running_loop()
+        self._published: asyncio.Future[None] = self._loop.create_future()
+        self._carry: _Submission | None = None
+        self._stopping = False
+        self._next_checkpoint = 0.0
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
+        self.durable_event_seq = 0
+        self.epoch = journal.epoch
+
+    # --- the event loop's side ------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin, on a recovered kernel and journal; commands are refused until `open`."""
+        self.durable_event_seq = self._journal.event_seq
+        metrics.EPOCH.set(self.epoch)
+        metrics.QUEUE_COMMANDS.set_function(lambda: self._waiting_commands)
+        metrics.COMMAND_SEQ.set_function(lambda: self._journal.command_seq)
+        metrics.EVENT_SEQ.set_function(lambda: self._journal.event_seq)
+        self._thread.start()
+
+    @property
+    def started(self) -> bool:
+        return self._thread.ident is not None
+
+    @property
+    def refusal(self) -> str | None:
+        """Why commands are not taken now, None if they are."""
+        return self._refusal or self._no_space
+
+    def close(self, reason: str) -> None:
+        """Take no more commands, for this reason."""
+        self._refusal = reason
+
+    def open(self) -> None:
+        """Take commands."""
+        self._refusal = None
+
+    def halt(self, reason: str) -> None:
+        """Acknowledge nothing any more, not even what is being written now."""
+        self._refusal = reason
+        self._halted = True
+
+    def submit(self, batch: Batch) -> asyncio.Future[Outcome]:
+        """Queue a batch. The future resolves when it is durable."""
+        if self._refusal is not None:
+            raise UnavailableError(self._refusal)
+        if self._waiting_commands + batch.size > QUEUE_COMMANDS_MAX:
+            raise OverloadedError(
+                f"{self._waiting_commands} commands are waiting, at most {QUEUE_COMMANDS_MAX} may"
+            )
+        answer: asyncio.Future[Outcome] = self._loop.create_future()
+        self._waiting_commands += batch.size
+        if self._waiting_commands > QUEUE_COMMANDS_MAX // 2:
+            self._room.clear()
+        self._queue.put(_Submission(batch, batch.size, answer))
+        return answer
+
+    async def room(self) -> None:
+        """Wait until the queue is at most half full: the brake of pipelined streams."""
+        while not self._room.is_set():  # of several that wake together, each looks again
+            await self._room.wait()
+
+    def query(self, ask: Callable[[Kernel], T]) -> asyncio.Future[T]:
+        """Run `ask` on the writer thread between two batches."""
+        if not self.started or self._stopping:
+            raise UnavailableError(self._refusal or "the engine is stopping")
+        if self._waiting_queries >= QUERIES_WAITING_MAX:
+            raise OverloadedError(
+                f"{self._waiting_queries} queries are waiting, the most there may"
+            )
+        answer: asyncio.Future[object] = self._loop.create_future()
+        self._waiting_queries += 1
+        self._queue.put(_Query(ask, answer))
+        return cast("asyncio.Future[T]", answer)
+
+    async def published_beyond(self, event_seq: int) -> None:
+        """Wait until events after `event_seq` are durable."""
+        while self.durable_event_seq <= event_seq:
+            await asyncio.shield(self._published)
+
+    async def stop(self) -> None:
+        """Finish what is queued, journal a last checkpoint, and end the thread."""
+        self._refusal = self._refusal or "the engine is stopping"
+        if not self.started or self._stopping:
+            return
+        self._stopping = True
+        self._queue.put(_Stop())
+        await asyncio.to_thread(self._thread.join, STOP_TIMEOUT_S)
+
+    def _release(
+        self, submissions: list[_Submission], outcomes: list[Outcome], event_seq: int
+    ) -> None:
+        """Let the answers of one durable record out."""
+        self._forget(submissions)
+        if self._halted:
+            return
+        self._no_space = None
+        self.durable_event_seq = event_seq
+        self._published.set_result(None)
+        self._published = self._loop.create_future()
+        for submission, outcome in zip(submissions, outcomes, strict=True):
+            if not submission.answer.done():  # the caller may have gone away meanwhile
+                submission.answer.set_result(outcome)
+
+    def _turn_away(self, submissions: list[_Submission], reason: str) -> None:
+        """Tell that nothing of these was executed, because the disk has no room."""
+        self._forget(submissions)
+        if self._no_space is None:
+            log.error("disk_full", detail=reason)
+        self._no_space = reason
+        for submission in submissions:
+            if not submission.answer.done():
+                submission.answer.set_exception(UnavailableError(reason))
+
+    def _forget(self, submissions: list[_Submission]) -> None:
+        self._waiting_commands -= sum(submission.size for submission in submissions)
+        if self._waiting_commands <= QUEUE_COMMANDS_MAX // 2:
+            self._room.set()
+
+    def _answer(self, results: list[tuple[_Query, object]]) -> None:
+        self._waiting_queries -= len(results)
+        for query, result in results:
+            if query.answer.done():
+                continue
+            if isinstance(result, Exception):
+                query.answer.set_exception(result)
+            else:
+                query.answer.set_result(result)
+
+    # --- the writer thread ----------------------------------------------------------------------
+
+    def _run(self) -> None:
+        self._next_checkpoint = time.monotonic() + self._checkpoint_every_s
+        try:
+            stop = False
+            while not stop or self._carry is not None:
+                submissions, queries, stop_seen = self._take(block=not stop)
+                stop = stop or stop_seen
+                if submissions:
+                    self._commit(submissions)
+                if queries:
+                    self._ask(queries)
+                if time.monotonic() >= self._next_checkpoint:
+                    self._checkpoint()
+            self._checkpoint()
+        except Exception as error:
+            self._fail(error)
+
+    def _take(self, *, block: bool) -> tuple[list[_Submission], list[_Query], bool]:
+        """Everything that waits, up to one record's worth of commands."""
+        submissions: list[_Submission] = []
+        queries: list[_Query] = []
+        count = 0
+        if self._carry is not None:
+            submissions.append(self._carry)
+            count = self._carry.size
+            self._carry = None
+            block = False
+        try:
+            if block:
+                timeout = max(0.0, self._next_checkpoint - time.monotonic())
+                item = self._queue.get(timeout=timeout)
+            else:
+                item = self._queue.get_nowait()
+            while True:
+                if isinstance(item, _Submission):
+                    count += item.size
+                    if count > RECORD_COMMANDS_MAX:
+                        self._carry = item
+                        return submissions, queries, False
+                    submissions.append(item)
+                elif isinstance(item, _Query):
+                    queries.append(item)
+                else:
+                    return submissions, queries, True
+                item = self._queue.get_nowait()
+        except Empty:
+            return submissions, queries, False
+
+    def _commit(self, submissions: list[_Submission]) -> None:
+        kernel, journal = self._kernel, self._journal
+        count = sum(submission.size for submission in submissions)
+        try:
+            journal.prepare(
+                count, EVENTS_PER_COMMAND_MAX * count + kernel.open_order_count + EVENTS_SPARE
+            )
+        except JournalFullError as error:
+            self._loop.call_soon_threadsafe(self._turn_away, submissions, str(error))
+            return
+        next_id = kernel.last_order_id + 1
+        for submission in submissions:
+            next_id = submission.batch.assign_order_ids(next_id)
+        assert next_id <= ORDER_ID_MAX
+        if len(submissions) == 1:
+            commands = submissions[0].batch.commands
+        else:
+            commands = bytearray().join([submission.batch.commands for submission in submissions])
+        first_command_seq = kernel.command_seq + 1
+        events = self._apply(commands)
+        outcomes = _split(submissions, events, first_command_seq)
+        self._loop.call_soon_threadsafe(self._release, submissions, outcomes, kernel.event_seq)
+
+    def _apply(self, commands: bytearray | bytes) -> bytes:
+        """Apply and journal one record; when this returns, it is durable."""
+        kernel = self._kernel
+        time_us = max(time.time_ns() // 1000, kernel.time_us)
+        started = time.perf_counter()
+        try:
+            events = kernel.apply(commands, time_us)
+        except Exception as error:
+            raise KernelFailedError(
+                f"kernel {kernel.name} failed after command {kernel.command_seq}: {error!r}"
+            ) from error
+        applied = time.perf_counter()
+        self._journal.append(commands, events, time_us)
+        metrics.APPLY_SECONDS.observe(applied - started)
+        metrics.SYNC_SECONDS.observe(time.perf_counter() - applied)
+        count = len(commands) // RECORD_BYTES
+        metrics.COMMANDS.inc(count)
+        metrics.EVENTS.inc(len(events) // RECORD_BYTES)
+        metrics.BATCH_COMMANDS.observe(count)
+        return events
+
+    def _checkpoint(self) -> None:
+        self._next_checkpoint = time.monotonic() + self._checkpoint_every_s
+        metrics.OPEN_ORDERS.set(self._kernel.open_order_count)
+        if not self._kernel.needs_checkpoint:
+            return
+        try:
+            self._journal.prepare(1, len(self._kernel.assets()) + 1)
+        except JournalFullError as error:
+            self._loop.call_soon_threadsafe(self._turn_away, [], str(error))
+            return
+        self._apply(_CHECKPOINT)
+        self._loop.call_soon_threadsafe(self._release, [], [], self._kernel.event_seq)
+
+    def _ask(self, queries: list[_Query]) -> None:
+        results: list[tuple[_Query, object]] = []
+        for query in queries:
+            try:
+                results.append((query, query.ask(self._kernel)))
+            except Exception as error:
+                results.append((query, error))
+        self._loop.call_soon_threadsafe(self._answer, results)
+
+
+_CHECKPOINT: Final = pack_command(Command(CommandType.CHECKPOINT))
+
+
+def _split(submissions: list[_Submission], events: bytes, first_command_seq: int) -> list[Outcome]:
+    """Give each submission the events of its own commands."""
+    if len(submissions) == 1:
+        return [Outcome(first_command_seq, events)]
+    command_seqs = memoryview(events).cast("Q")[1 :: RECORD_BYTES // 8]
+    outcomes: list[Outcome] = []
+    start = 0
+    for submission in submissions:
+        following = first_command_seq + submission.size
+        end = bisect_left(command_seqs, following, lo=start)
+        outcomes.append(
+            Outcome(first_command_seq, events[start * RECORD_BYTES : end * RECORD_BYTES])
+        )
+        first_command_seq, start = following, end
+    return outcomes
