@@ -11,8 +11,7 @@ from collections.abc import Callable
 from operator import itemgetter
 from typing import Any, Final
 
-from engine.kernel.limits import ASSET_CODE_CHARS_MAX, SYMBOL_CHARS_MAX
-from engine.kernel.reference.codes import (
+from engine.kernel.codes import (
     BID,
     FOK,
     FOK_BUDGET,
@@ -24,6 +23,7 @@ from engine.kernel.reference.codes import (
     OK,
     REQUEUE,
 )
+from engine.kernel.limits import ASSET_CODE_CHARS_MAX, SYMBOL_CHARS_MAX
 from engine.proto.records import (
     CLIENT_ORDER_ID_CHARS_MAX,
     COMMAND,

@@ -8,8 +8,8 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
+from engine.kernel.codes import ORDER_CANCELED
 from engine.kernel.limits import Limits
-from engine.kernel.reference.codes import ORDER_CANCELED
 from engine.kernel.reference.model import Account, Asset, Market, Order, User
 from engine.kernel.state import BusinessRow
 from engine.proto.records import (

@@ -6,8 +6,8 @@ arrives in others (trader or house) within the same fill.
 
 from __future__ import annotations
 
+from engine.kernel.codes import DONE, MAKER_DONE, OK, TRADE
 from engine.kernel.reference.book import BookSide
-from engine.kernel.reference.codes import DONE, MAKER_DONE, OK, TRADE
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import MAKER, TAKER, bid_hold, due_fee
 from engine.kernel.reference.model import Order

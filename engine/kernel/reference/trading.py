@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine.kernel.reference.checks import FORMS, NO_TEXT, Fields, fingerprint
-from engine.kernel.reference.codes import (
+from engine.kernel.codes import (
     ACTIVE,
     BID,
     BY_OPERATOR,
@@ -32,6 +31,7 @@ from engine.kernel.reference.codes import (
     REDUCE,
     TRADING,
 )
+from engine.kernel.reference.checks import FORMS, NO_TEXT, Fields, fingerprint
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import bid_hold, sweep_fee
 from engine.kernel.reference.matching import (

@@ -1,0 +1,157 @@
+"""The record codes as plain ints, for the modules through which every command passes.
+
+Reading a member of an enumeration takes CPython longer than comparing it, and joining two flags
+longer than a whole match; these names cost nothing. The compiled kernel gets the same names as C
+constants, made from this module when it is built. Invariant: each is its member's value.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.kernel.limits import (
+    ASSET_CODE_CHARS_MAX,
+    FEE_PER_LOT_MAX,
+    REQUEST_WINDOW,
+    SYMBOL_CHARS_MAX,
+)
+from engine.proto.records import (
+    ASSET_ID_MAX,
+    CLIENT_ORDER_ID_CHARS_MAX,
+    DECIMALS_MAX,
+    HOUSE_USER_ID,
+    INT64_MAX,
+    MARKET_ID_MAX,
+    PPM,
+    RECORD_BYTES,
+    TEXT_BYTES,
+    USER_ID_MAX,
+    CommandFlag,
+    CommandType,
+    EventFlag,
+    EventType,
+    MarketState,
+    OrderType,
+    Reason,
+    Side,
+    TimeInForce,
+    UserStatus,
+)
+
+__all__ = [
+    "ASSET_CODE_CHARS_MAX",
+    "ASSET_ID_MAX",
+    "CLIENT_ORDER_ID_CHARS_MAX",
+    "DECIMALS_MAX",
+    "FEE_PER_LOT_MAX",
+    "HOUSE_USER_ID",
+    "INT64_MAX",
+    "MARKET_ID_MAX",
+    "PPM",
+    "RECORD_BYTES",
+    "REQUEST_WINDOW",
+    "SYMBOL_CHARS_MAX",
+    "TEXT_BYTES",
+    "USER_ID_MAX",
+]
+
+
+ADD_ASSET: Final = int(CommandType.ADD_ASSET)
+ADD_MARKET: Final = int(CommandType.ADD_MARKET)
+SET_MARKET_FILTERS: Final = int(CommandType.SET_MARKET_FILTERS)
+SET_MARKET_FEES: Final = int(CommandType.SET_MARKET_FEES)
+SET_MARKET_STATE: Final = int(CommandType.SET_MARKET_STATE)
+ADD_USER: Final = int(CommandType.ADD_USER)
+SET_USER_STATUS: Final = int(CommandType.SET_USER_STATUS)
+DEPOSIT: Final = int(CommandType.DEPOSIT)
+WITHDRAW: Final = int(CommandType.WITHDRAW)
+ADJUST: Final = int(CommandType.ADJUST)
+PLACE: Final = int(CommandType.PLACE)
+CANCEL: Final = int(CommandType.CANCEL)
+REDUCE: Final = int(CommandType.REDUCE)
+MOVE: Final = int(CommandType.MOVE)
+CHECKPOINT: Final = int(CommandType.CHECKPOINT)
+
+FEE_IN_QUOTE: Final = int(CommandFlag.FEE_IN_QUOTE)
+FEE_PER_LOT: Final = int(CommandFlag.FEE_PER_LOT)
+OPERATOR: Final = int(CommandFlag.OPERATOR)
+REQUEUE: Final = int(CommandFlag.REQUEUE)
+
+ASK: Final = int(Side.ASK)
+BID: Final = int(Side.BID)
+
+LIMIT: Final = int(OrderType.LIMIT)
+MARKET: Final = int(OrderType.MARKET)
+LIMIT_MAKER: Final = int(OrderType.LIMIT_MAKER)
+FOK_BUDGET: Final = int(OrderType.FOK_BUDGET)
+
+GTC: Final = int(TimeInForce.GTC)
+IOC: Final = int(TimeInForce.IOC)
+FOK: Final = int(TimeInForce.FOK)
+
+TRADING: Final = int(MarketState.TRADING)
+CANCEL_ONLY: Final = int(MarketState.CANCEL_ONLY)
+HALT: Final = int(MarketState.HALT)
+
+ACTIVE: Final = int(UserStatus.ACTIVE)
+SUSPENDED: Final = int(UserStatus.SUSPENDED)
+
+ASSET_ADDED: Final = int(EventType.ASSET_ADDED)
+MARKET_ADDED: Final = int(EventType.MARKET_ADDED)
+MARKET_FILTERS_SET: Final = int(EventType.MARKET_FILTERS_SET)
+MARKET_FEES_SET: Final = int(EventType.MARKET_FEES_SET)
+MARKET_STATE_SET: Final = int(EventType.MARKET_STATE_SET)
+USER_ADDED: Final = int(EventType.USER_ADDED)
+USER_STATUS_SET: Final = int(EventType.USER_STATUS_SET)
+FUNDS_DEPOSITED: Final = int(EventType.FUNDS_DEPOSITED)
+FUNDS_WITHDRAWN: Final = int(EventType.FUNDS_WITHDRAWN)
+FUNDS_ADJUSTED: Final = int(EventType.FUNDS_ADJUSTED)
+ORDER_ACCEPTED: Final = int(EventType.ORDER_ACCEPTED)
+ORDER_CANCELED: Final = int(EventType.ORDER_CANCELED)
+ORDER_REDUCED: Final = int(EventType.ORDER_REDUCED)
+ORDER_MOVED: Final = int(EventType.ORDER_MOVED)
+ORDER_EXPIRED: Final = int(EventType.ORDER_EXPIRED)
+TRADE: Final = int(EventType.TRADE)
+REFUSED: Final = int(EventType.REFUSED)
+REQUEST_REPLAYED: Final = int(EventType.REQUEST_REPLAYED)
+CHECKPOINT_ASSET: Final = int(EventType.CHECKPOINT_ASSET)
+CHECKPOINT_MADE: Final = int(EventType.CHECKPOINT)
+
+DONE: Final = int(EventFlag.DONE)
+MAKER_DONE: Final = int(EventFlag.MAKER_DONE)
+BY_OPERATOR: Final = int(EventFlag.OPERATOR)
+
+OK: Final = int(Reason.NONE)
+MALFORMED: Final = int(Reason.MALFORMED)
+UNKNOWN_ASSET: Final = int(Reason.UNKNOWN_ASSET)
+UNKNOWN_MARKET: Final = int(Reason.UNKNOWN_MARKET)
+UNKNOWN_USER: Final = int(Reason.UNKNOWN_USER)
+UNKNOWN_ORDER: Final = int(Reason.UNKNOWN_ORDER)
+ALREADY_EXISTS: Final = int(Reason.ALREADY_EXISTS)
+NOTHING_CHANGES: Final = int(Reason.NOTHING_CHANGES)
+INVALID_DECIMALS: Final = int(Reason.INVALID_DECIMALS)
+INVALID_MAX_TOTAL: Final = int(Reason.INVALID_MAX_TOTAL)
+INVALID_SYMBOL: Final = int(Reason.INVALID_SYMBOL)
+INVALID_TICK_OR_LOT: Final = int(Reason.INVALID_TICK_OR_LOT)
+INVALID_FEE: Final = int(Reason.INVALID_FEE)
+INVALID_FILTER: Final = int(Reason.INVALID_FILTER)
+INVALID_AMOUNT: Final = int(Reason.INVALID_AMOUNT)
+INVALID_PRICE: Final = int(Reason.INVALID_PRICE)
+INVALID_QUANTITY: Final = int(Reason.INVALID_QUANTITY)
+PRICE_FILTER: Final = int(Reason.PRICE_FILTER)
+LOT_SIZE: Final = int(Reason.LOT_SIZE)
+NOTIONAL: Final = int(Reason.NOTIONAL)
+OVERFLOW: Final = int(Reason.OVERFLOW)
+INSUFFICIENT_BALANCE: Final = int(Reason.INSUFFICIENT_BALANCE)
+MAX_TOTAL_EXCEEDED: Final = int(Reason.MAX_TOTAL_EXCEEDED)
+WOULD_TAKE: Final = int(Reason.WOULD_TAKE)
+PRICE_ABOVE_CEILING: Final = int(Reason.PRICE_ABOVE_CEILING)
+MARKET_NOT_TRADING: Final = int(Reason.MARKET_NOT_TRADING)
+USER_SUSPENDED: Final = int(Reason.USER_SUSPENDED)
+DUPLICATE_CLIENT_ORDER_ID: Final = int(Reason.DUPLICATE_CLIENT_ORDER_ID)
+REQUEST_ID_REUSED: Final = int(Reason.REQUEST_ID_REUSED)
+REQUEST_ID_REQUIRED: Final = int(Reason.REQUEST_ID_REQUIRED)
+DUPLICATE_ORDER_ID: Final = int(Reason.DUPLICATE_ORDER_ID)
+CAPACITY: Final = int(Reason.CAPACITY)
+TIME_IN_FORCE: Final = int(Reason.TIME_IN_FORCE)
+BUDGET: Final = int(Reason.BUDGET)
