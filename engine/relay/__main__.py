@@ -16,6 +16,7 @@ from collections.abc import Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import structlog
 from prometheus_client import REGISTRY
@@ -28,6 +29,7 @@ from engine.relay.stream import STREAM_BYTES_DEFAULT
 from engine.telemetry import configure_logging, serve_telemetry
 
 LOCK_FILE: Final = "relay.lock"
+URL_SCHEMES: Final = ("nats", "tls")
 log = structlog.get_logger(__name__)
 
 
@@ -65,6 +67,11 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if not options.nats_url:
         parser.error("expected --nats-url or NATS_URL")
+    if (
+        urlsplit(options.nats_url).scheme not in URL_SCHEMES
+        or not urlsplit(options.nats_url).hostname
+    ):
+        parser.error("NATS URL was of another form, expected nats://user:password@host:port")
     return options
 
 
@@ -84,7 +91,7 @@ async def _serve(options: argparse.Namespace) -> None:
     log.info("relay started", telemetry_port=telemetry.port)
     helpers = [relay.report_status()]
     if options.engine:
-        helpers.append(keep_greeting(options.engine, options.data, lambda: relay.published))
+        helpers.append(keep_greeting(options.engine, options.data, lambda: relay.claim))
     try:
         await _run_beside(relay.run(), helpers)
     finally:

@@ -28,11 +28,12 @@ from engine.proto.stream import StreamBatch
 from engine.relay import stream
 from engine.relay.errors import ForeignStreamError, JournalDamagedError, StaleRelayError
 from engine.relay.feed import NOTHING_DURABLE, JournalFeed, durable_mark, event_time_us
+from engine.relay.greeting import Claim
 from engine.relay.metrics import READY_LAG_S_DEFAULT, RelayMetrics
 from engine.relay.progress import GENESIS, Anchor, load_progress, save_progress
 
 CONNECT_TIMEOUT_S: Final = 2
-ACK_TIMEOUT_S: Final = 5.0
+CONNECT_S_MAX: Final = 5.0
 BACKOFF_S_MIN: Final = 0.05
 BACKOFF_S_MAX: Final = 2.0
 POLL_S: Final = 0.002  # how often the durable position is looked at
@@ -59,8 +60,7 @@ class InFlight(NamedTuple):
     batch: StreamBatch
     first_time_us: int
     stream_seq: int
-    sent_at: float  # monotonic
-    confirmation: asyncio.Future[PubAck]
+    confirmation: asyncio.Task[PubAck]
 
 
 class Relay:
@@ -78,6 +78,7 @@ class Relay:
     ) -> None:
         self.data_dir = data_dir
         self.published = load_progress(data_dir) or GENESIS
+        self.claim: Claim | None = None
         self._nats_url = nats_url
         self._settle_s = settle_s
         self._ready_lag_s = ready_lag_s
@@ -128,15 +129,19 @@ class Relay:
 
     async def _run_session(self) -> None:
         """One connection from its beginning to its end, and the pause after a failed one."""
+        if durable_mark(self.data_dir) == NOTHING_DURABLE:
+            await self._pause("no_journal", "the engine has written nothing yet")
+            return
         client = Client()
         try:
-            if durable_mark(self.data_dir) == NOTHING_DURABLE:
-                raise SessionLostError("no_journal", "the engine has written nothing yet")
             await self._connect(client)
             js = stream.stream_context(client)
             await stream.ensure_stream(js, self._stream_bytes_max)
             tail = await stream.read_tail(js)
+            batch = tail.batch
+            self.claim = Claim(Anchor(batch.last_event_seq, batch.chain) if batch else GENESIS)
             self.published = await self._prove(tail)
+            self.claim = Claim(self.published, is_proved=True)
             log.info(
                 "stream verified",
                 stream_seq=tail.stream_seq,
@@ -150,24 +155,30 @@ class Relay:
         except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
             await self._pause("connection", f"{type(error).__name__}: {error}")
         finally:
-            self._forget_in_flight()
+            await self._forget_in_flight()
             await _close(client)
 
     async def _connect(self, client: Client) -> None:
-        """Connect once; this class decides about trying again, so that every session starts
-        from the stream's end."""
+        """Connect, without the library's own reconnecting: after a loss the stream's end must be
+        read before anything is published."""
+        seen: list[Exception] = []
 
-        async def ignore(_error: Exception) -> None:
-            """The caller sees the same error; the library's own handler would log it again."""
+        async def note(error: Exception) -> None:
+            seen[:] = [error]
 
-        await client.connect(
+        connecting = client.connect(
             self._nats_url,
             name="relay",
             allow_reconnect=False,
-            max_reconnect_attempts=0,
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0,
             connect_timeout=CONNECT_TIMEOUT_S,
-            error_cb=ignore,
+            error_cb=note,
         )
+        try:
+            await asyncio.wait_for(connecting, CONNECT_S_MAX)
+        except nats.errors.NoServersError as error:
+            raise SessionLostError("connection", f"no connection: {seen or [error]}") from error
 
     async def _pause(self, cause: str, detail: str) -> None:
         """Note why the session ended and wait a little longer each time until one works."""
@@ -242,7 +253,7 @@ class Relay:
         self._metrics.connected.set(1)
         try:
             while not self._stopping.is_set():
-                stream_seq = await self._fill_window(js, feed, stream_seq)
+                stream_seq = self._fill_window(js, feed, stream_seq)
                 await self._wait_for_confirmation(client)
             deadline = time.monotonic() + STOP_S_MAX
             while self._in_flight and time.monotonic() < deadline:
@@ -250,17 +261,15 @@ class Relay:
         finally:
             feed.close()
 
-    async def _fill_window(self, js: JetStreamContext, feed: JournalFeed, stream_seq: int) -> int:
+    def _fill_window(self, js: JetStreamContext, feed: JournalFeed, stream_seq: int) -> int:
         """Send durable events while the window has room; return the last sequence expected."""
         while len(self._in_flight) < stream.IN_FLIGHT_MAX:
             fed = feed.next_batch()
             if fed is None:
                 break
-            confirmation = await stream.publish(js, fed.batch, stream_seq)
+            confirmation = asyncio.create_task(stream.publish(js, fed.batch, stream_seq))
             stream_seq += 1
-            self._in_flight.append(
-                InFlight(fed.batch, fed.first_time_us, stream_seq, time.monotonic(), confirmation)
-            )
+            self._in_flight.append(InFlight(fed.batch, fed.first_time_us, stream_seq, confirmation))
         return stream_seq
 
     async def _wait_for_confirmation(self, client: Client) -> None:
@@ -274,8 +283,6 @@ class Relay:
             self._in_flight.popleft()
         if client.is_closed:
             raise SessionLostError("connection", "the server closed the connection")
-        if self._in_flight and time.monotonic() - self._in_flight[0].sent_at > ACK_TIMEOUT_S:
-            raise SessionLostError("unconfirmed", f"no confirmation within {ACK_TIMEOUT_S:g} s")
 
     def _confirm(self, message: InFlight) -> None:
         try:
@@ -284,6 +291,8 @@ class Relay:
             if error.err_code == stream.WRONG_LAST_SEQUENCE:
                 raise SessionLostError("wrong_last_sequence", str(error.description)) from error
             raise
+        except nats.errors.TimeoutError as error:
+            raise SessionLostError("unconfirmed", "no confirmation in time") from error
         if ack.duplicate or ack.seq != message.stream_seq:
             raise SessionLostError(
                 "wrong_last_sequence",
@@ -291,18 +300,18 @@ class Relay:
             )
         batch = message.batch
         self.published = Anchor(batch.last_event_seq, batch.chain)
+        self.claim = Claim(self.published, is_proved=True)
         self._backoff_s = BACKOFF_S_MIN
         self._metrics.published_events.inc(batch.last_event_seq - batch.first_event_seq + 1)
         self._metrics.published_messages.inc()
 
-    def _forget_in_flight(self) -> None:
+    async def _forget_in_flight(self) -> None:
         """Outcomes of a session that is over are unknown, and the next session reads them."""
-        for message in self._in_flight:
-            if message.confirmation.done() and not message.confirmation.cancelled():
-                message.confirmation.exception()  # taken, so that it is not logged as lost
-            else:
-                message.confirmation.cancel()
+        tasks = [message.confirmation for message in self._in_flight]
         self._in_flight.clear()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _measure_lag(self) -> None:
         durable, published = durable_mark(self.data_dir).event_seq, self.published.event_seq

@@ -6,8 +6,7 @@ the relay expects, so no message enters out of order, twice, or behind somebody 
 
 from __future__ import annotations
 
-import asyncio
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from nats.aio.client import Client
 from nats.js import JetStreamContext
@@ -46,8 +45,8 @@ class Tail(NamedTuple):
 
 
 def stream_context(client: Client) -> JetStreamContext:
-    """Return a context whose publishes in flight are bounded."""
-    return client.jetstream(timeout=REQUEST_TIMEOUT_S, publish_async_max_pending=IN_FLIGHT_MAX)
+    """Return the connection's JetStream context."""
+    return client.jetstream(timeout=REQUEST_TIMEOUT_S)
 
 
 async def ensure_stream(js: JetStreamContext, bytes_max: int) -> None:
@@ -103,18 +102,19 @@ async def read_tail(js: JetStreamContext) -> Tail:
         ) from error
 
 
-async def publish(
-    js: JetStreamContext, batch: StreamBatch, expected_last_seq: int
-) -> asyncio.Future[PubAck]:
-    """Send a batch on condition; the future is its acknowledgement or the server's error."""
-    headers = {
+async def publish(js: JetStreamContext, batch: StreamBatch, expected_last_seq: int) -> PubAck:
+    """Send a batch on condition and return its confirmation.
+
+    Errors: APIError with the server's code, nats TimeoutError if the outcome is unknown.
+    """
+    headers: dict[str, Any] = {
         Header.MSG_ID: f"{batch.epoch}-{batch.first_event_seq}-{batch.last_event_seq}",
         Header.EXPECTED_LAST_SEQUENCE: str(expected_last_seq),
     }
-    return await js.publish_async(
+    return await js.publish(
         STREAM_SUBJECT,
         pack_batch(batch),
-        wait_stall=REQUEST_TIMEOUT_S,
+        timeout=REQUEST_TIMEOUT_S,
         stream=STREAM_NAME,
         headers=headers,
     )
