@@ -1,0 +1,64 @@
+"""How programs reach the engine: `EngineClient` for asyncio, `SyncEngineClient` without.
+
+This package and `engine.proto` are all that the platform may import of the engine.
+"""
+
+from engine.client.aio import EngineClient
+from engine.client.errors import (
+    EngineError,
+    EngineOverloaded,
+    EngineRefused,
+    EngineUnavailable,
+    InvalidRequest,
+    OutcomeUnknown,
+    PeerRefused,
+)
+from engine.client.sync import SyncEngineClient
+from engine.client.types import (
+    Asset,
+    AssetTotals,
+    Balance,
+    Balances,
+    Book,
+    EventBatch,
+    Fill,
+    Greeting,
+    Level,
+    Market,
+    OpenOrder,
+    OpenOrders,
+    Outcome,
+    StateHash,
+    Status,
+    Totals,
+    iterate_events,
+)
+
+__all__ = [
+    "Asset",
+    "AssetTotals",
+    "Balance",
+    "Balances",
+    "Book",
+    "EngineClient",
+    "EngineError",
+    "EngineOverloaded",
+    "EngineRefused",
+    "EngineUnavailable",
+    "EventBatch",
+    "Fill",
+    "Greeting",
+    "InvalidRequest",
+    "Level",
+    "Market",
+    "OpenOrder",
+    "OpenOrders",
+    "Outcome",
+    "OutcomeUnknown",
+    "PeerRefused",
+    "StateHash",
+    "Status",
+    "SyncEngineClient",
+    "Totals",
+    "iterate_events",
+]

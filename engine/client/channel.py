@@ -1,0 +1,62 @@
+"""The gRPC channel to the engine, and what its status codes mean.
+
+A call that the engine turned away says so in its trailing metadata. Invariant: only with that mark,
+or when nothing was sent at all, is an error reported as `EngineUnavailable`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import grpc
+from grpc import aio
+
+from engine.client.errors import (
+    EngineError,
+    EngineOverloaded,
+    EngineUnavailable,
+    InvalidRequest,
+    OutcomeUnknown,
+)
+
+NOT_EXECUTED_KEY: Final = "qt-not-executed"
+RECEIVE_BYTES_MAX: Final = 256 << 20
+SEND_BYTES_MAX: Final = 1 << 20
+RECONNECT_MIN_MS: Final = 50
+RECONNECT_MAX_MS: Final = 1_000
+
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", RECEIVE_BYTES_MAX),
+    ("grpc.max_send_message_length", SEND_BYTES_MAX),
+    ("grpc.initial_reconnect_backoff_ms", RECONNECT_MIN_MS),
+    ("grpc.min_reconnect_backoff_ms", RECONNECT_MIN_MS),
+    ("grpc.max_reconnect_backoff_ms", RECONNECT_MAX_MS),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.use_local_subchannel_pool", 1),
+    ("grpc.enable_retries", 0),
+)
+
+
+def open_channel(address: str) -> aio.Channel:
+    """A channel to host:port. Open it after a fork, inside the event loop that will use it."""
+    return aio.insecure_channel(address, options=_OPTIONS)
+
+
+def not_executed_from(error: aio.AioRpcError) -> str | None:
+    """The engine's mark that nothing was executed: `all`, or the first tag of a stream."""
+    metadata: Any = error.trailing_metadata()  # an aio.Metadata: the stubs say otherwise
+    value = metadata.get(NOT_EXECUTED_KEY) if metadata is not None else None
+    return None if value is None else str(value)
+
+
+def translate(error: aio.AioRpcError, *, executed: bool) -> EngineError:
+    """The error for the caller; `executed` tells whether the call can have changed anything."""
+    text = error.details() or error.code().name
+    if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
+        return InvalidRequest(text)
+    if executed and not_executed_from(error) is None:
+        return OutcomeUnknown(f"the connection to the engine was lost: {text}")
+    if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
+        return EngineOverloaded(text)
+    return EngineUnavailable(text)

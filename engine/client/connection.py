@@ -1,0 +1,52 @@
+"""What all parts of the client share: one channel, its state, and values out of messages."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import fields
+from typing import Any, Final, TypeVar
+
+import grpc
+from grpc import aio
+
+from engine.client.channel import open_channel, translate
+from engine.client.errors import EngineUnavailable
+from engine.proto import engine_pb2_grpc as pb_grpc
+
+TIMEOUT_DEFAULT_S: Final = 10.0
+
+T = TypeVar("T")
+
+
+class Connection:
+    """A channel to one engine. Make it inside the event loop that uses it, after any fork."""
+
+    def __init__(self, address: str, *, timeout_s: float = TIMEOUT_DEFAULT_S) -> None:
+        self._timeout_s = timeout_s
+        self._channel = open_channel(address)
+        self._admin = pb_grpc.AdminServiceStub(self._channel)
+        self._query = pb_grpc.QueryServiceStub(self._channel)
+        self._events = pb_grpc.EventServiceStub(self._channel)
+
+    async def _connected(self) -> None:
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._channel.channel_ready()
+        except TimeoutError:
+            raise EngineUnavailable(
+                f"the engine was not reached within {self._timeout_s} s"
+            ) from None
+
+    async def _ask(self, call: aio.UnaryUnaryMultiCallable[Any, T], request: Any) -> T:
+        await self._connected()
+        try:
+            return await call(request, timeout=self._timeout_s)
+        except aio.AioRpcError as error:
+            if error.code() is grpc.StatusCode.NOT_FOUND:
+                raise LookupError(error.details()) from error
+            raise translate(error, executed=False) from error
+
+
+def value_of(kind: type[T], message: Any) -> T:
+    """The dataclass `kind` from a message that has a field for each of its own."""
+    return kind(**{field.name: getattr(message, field.name) for field in fields(kind)})  # type: ignore[arg-type]

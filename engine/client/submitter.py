@@ -1,0 +1,223 @@
+"""One pipelined stream of packed commands, shared by all callers of a process.
+
+Callers await one command each; whatever is waiting goes out together in one message, and at most
+two messages are unanswered. So a single caller is answered at once, and the more callers there are
+the fewer messages, and fdatasyncs, each of them costs.
+
+Invariants: commands leave in the order in which they were handed in. After a lost connection a
+command that was already sent is sent again only if it carries a request id, by which the engine
+recognises it; any other one ends as `OutcomeUnknown`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Final
+
+from grpc import aio
+
+from engine.client.channel import not_executed_from, translate
+from engine.client.errors import EngineError, EngineUnavailable, OutcomeUnknown
+from engine.proto import engine_pb2 as pb
+from engine.proto import engine_pb2_grpc as pb_grpc
+from engine.proto.records import (
+    NO_REQUEST_ID,
+    RECORD_BYTES,
+    Command,
+    CommandFlag,
+    CommandType,
+    pack_command,
+)
+
+MESSAGE_COMMANDS_MAX: Final = 1024
+MESSAGES_IN_FLIGHT_MAX: Final = 2
+WAITING_MAX: Final = 65_536
+BACKOFF_MIN_S: Final = 0.02
+BACKOFF_MAX_S: Final = 1.0
+STATUS_TIMEOUT_S: Final = 1.0
+_TRADER_TYPES: Final = frozenset(
+    (CommandType.PLACE, CommandType.CANCEL, CommandType.REDUCE, CommandType.MOVE)
+)
+
+
+class _Item:
+    """One command on its way. `maybe_executed`: an earlier message with it was never answered."""
+
+    __slots__ = ("answer", "maybe_executed", "record", "retry", "sent")
+
+    def __init__(self, command: Command, answer: asyncio.Future[bytes]) -> None:
+        self.record = pack_command(command)
+        self.retry = command.request_id != NO_REQUEST_ID
+        self.answer = answer
+        self.sent = False
+        self.maybe_executed = False
+
+    def fail(self, error: EngineError) -> None:
+        if not self.answer.done():
+            self.answer.set_exception(error)
+
+
+class Submitter:
+    """Runs the stream as long as it is open; reconnects by itself."""
+
+    def __init__(self, channel: aio.Channel) -> None:
+        self._stub = pb_grpc.OrderServiceStub(channel)
+        self._channel = channel
+        self._waiting: deque[_Item] = deque()
+        self._in_flight: deque[tuple[int, Sequence[_Item]]] = deque()
+        self._wake = asyncio.Event()
+        self._tag = 0
+        self._task = asyncio.create_task(self._run())
+        self._closed = False
+        self._answered = False
+
+    async def submit(self, command: Command, timeout_s: float) -> bytes:
+        """The packed events of one trader's command, once it is durable."""
+        self._check(command)
+        item = _Item(command, asyncio.get_running_loop().create_future())
+        self._waiting.append(item)
+        self._wake.set()
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await item.answer
+        except TimeoutError:
+            if item.sent:
+                raise OutcomeUnknown(f"no answer within {timeout_s} seconds") from None
+            raise EngineUnavailable(f"the engine was not reached in {timeout_s} s") from None
+
+    def _check(self, command: Command) -> None:
+        """Refuse here what would make the engine refuse a whole message of other callers too."""
+        if command.type not in _TRADER_TYPES or command.flags & CommandFlag.OPERATOR:
+            raise ValueError(f"command was {command.type}, expected a trader's")
+        if command.type == CommandType.PLACE and command.order_id:
+            raise ValueError(f"order id was {command.order_id}, expected 0: the engine gives it")
+        if self._closed:
+            raise EngineUnavailable("the client is closed")
+        if len(self._waiting) >= WAITING_MAX:  # those who gave up meanwhile do not count
+            self._waiting = deque(item for item in self._waiting if not item.answer.done())
+        if len(self._waiting) >= WAITING_MAX:
+            raise EngineUnavailable(f"{WAITING_MAX} commands are waiting, the most there may")
+
+    async def _run(self) -> None:
+        """Keep a stream open whenever there is something to send."""
+        backoff_s = BACKOFF_MIN_S
+        while True:
+            await self._wake.wait()
+            await self._channel.channel_ready()
+            self._answered = False
+            self._settle(await self._stream())
+            backoff_s = BACKOFF_MIN_S if self._answered else min(backoff_s * 2, BACKOFF_MAX_S)
+            await asyncio.sleep(backoff_s * (1 + random.random()))  # noqa: S311 - not a secret
+
+    async def _stream(self) -> aio.AioRpcError | None:
+        """One stream's life; returns the status that ended it, None if it ended without one."""
+        call = self._stub.SubmitPacked()  # type: ignore[call-arg] # requests are written below
+        slots = asyncio.Semaphore(MESSAGES_IN_FLIGHT_MAX)
+        receiver = asyncio.create_task(self._receive(call, slots))
+        sender = asyncio.create_task(self._send(call, slots))
+        try:
+            await asyncio.wait((receiver, sender), return_when=asyncio.FIRST_COMPLETED)
+            # A sender that fails first says only that the stream is over; the receiver knows why.
+            await asyncio.wait((receiver,), timeout=STATUS_TIMEOUT_S)
+        finally:
+            sender.cancel()
+            receiver.cancel()
+            ends = await asyncio.gather(receiver, sender, return_exceptions=True)
+            call.cancel()
+        for end in ends:
+            if isinstance(end, aio.AioRpcError):
+                return end
+        return None
+
+    async def _send(
+        self,
+        call: aio.StreamStreamCall[pb.PackedCommands, pb.PackedResults],
+        slots: asyncio.Semaphore,
+    ) -> None:
+        while True:
+            await slots.acquire()
+            items: list[_Item] = []
+            while not items:
+                await self._wake.wait()
+                waiting = self._waiting
+                while waiting and len(items) < MESSAGE_COMMANDS_MAX:
+                    item = waiting.popleft()
+                    if not item.answer.done():
+                        items.append(item)
+                if not waiting:
+                    self._wake.clear()
+            for item in items:
+                item.sent = True
+            self._tag += 1
+            self._in_flight.append((self._tag, items))
+            await call.write(
+                pb.PackedCommands(tag=self._tag, commands=b"".join([item.record for item in items]))
+            )
+
+    async def _receive(
+        self,
+        call: aio.StreamStreamCall[pb.PackedCommands, pb.PackedResults],
+        slots: asyncio.Semaphore,
+    ) -> None:
+        async for results in call:
+            tag, items = self._in_flight.popleft()
+            assert tag == results.tag
+            self._answered = True
+            slots.release()
+            for item, events in zip(
+                items, split_events(results.events, results.first_command_seq), strict=True
+            ):
+                if not item.answer.done():
+                    item.answer.set_result(events)
+
+    def _settle(self, error: aio.AioRpcError | None) -> None:
+        """Decide about everything unanswered after a stream ended."""
+        mark = not_executed_from(error) if error is not None else None
+        untouched_from = int(mark) if mark is not None and mark.isdigit() else None
+        text = error.details() if error is not None else "the stream ended"
+        again: list[_Item] = []
+        for tag, items in self._in_flight:
+            untouched = untouched_from is not None and tag >= untouched_from
+            for item in items:
+                if untouched and not item.maybe_executed:
+                    assert error is not None
+                    item.sent = False
+                    item.fail(translate(error, executed=False))
+                elif item.retry:
+                    item.maybe_executed = True
+                    again.append(item)
+                else:
+                    item.fail(OutcomeUnknown(f"the connection to the engine was lost: {text}"))
+        self._in_flight.clear()
+        self._waiting.extendleft(reversed(again))
+        if self._waiting:
+            self._wake.set()
+
+    async def close(self) -> None:
+        """Stop. Whoever still waits gets an error."""
+        self._closed = True
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        left = [item for _, items in self._in_flight for item in items]
+        for item in left:
+            item.fail(OutcomeUnknown("the client was closed before the answer came"))
+        for item in self._waiting:
+            item.fail(EngineUnavailable("the client was closed"))
+
+
+def split_events(events: bytes, first_command_seq: int) -> list[bytes]:
+    """Cut the events of consecutive commands apart; every command has at least one."""
+    command_seqs = memoryview(events).cast("Q")[1 :: RECORD_BYTES // 8].tolist()
+    cuts = [
+        position
+        for position, (before, seq) in enumerate(
+            zip((first_command_seq - 1, *command_seqs), command_seqs, strict=False)
+        )
+        if seq != before
+    ]
+    cuts.append(len(command_seqs))
+    return [events[start * RECORD_BYTES : end * RECORD_BYTES] for start, end in pairwise(cuts)]

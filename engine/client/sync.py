@@ -1,0 +1,127 @@
+"""The engine for programs without an event loop: management commands, WSGI requests.
+
+A thread of its own runs one `EngineClient` and its shared stream, so concurrent requests of a
+process still go out together. Invariant: the thread and its channel are made at the first call and
+never cross a fork.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Concatenate, Final, ParamSpec, TypeVar
+
+from engine.client.aio import EngineClient
+from engine.client.connection import TIMEOUT_DEFAULT_S
+from engine.client.types import EventBatch
+
+CLOSE_TIMEOUT_S: Final = 5.0
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _blocking(
+    method: Callable[Concatenate[EngineClient, P], Awaitable[T]],
+) -> Callable[Concatenate[SyncEngineClient, P], T]:
+    """The same method, which returns when it is done."""
+
+    @wraps(method)
+    def run(self: SyncEngineClient, /, *arguments: P.args, **named: P.kwargs) -> T:
+        return self.call(lambda engine: method(engine, *arguments, **named))
+
+    return run
+
+
+class SyncEngineClient:
+    """The methods of `EngineClient`, blocking. Safe to share between threads."""
+
+    def __init__(self, address: str, *, timeout_s: float = TIMEOUT_DEFAULT_S) -> None:
+        self._address = address
+        self._timeout_s = timeout_s
+        self._guard = threading.Lock()
+        self._pid = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._client: EngineClient | None = None
+
+    def __enter__(self) -> SyncEngineClient:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    wait_ready = _blocking(EngineClient.wait_ready)
+    submit = _blocking(EngineClient.submit)
+    place = _blocking(EngineClient.place)
+    cancel = _blocking(EngineClient.cancel)
+    reduce = _blocking(EngineClient.reduce)
+    move = _blocking(EngineClient.move)
+
+    add_asset = _blocking(EngineClient.add_asset)
+    add_market = _blocking(EngineClient.add_market)
+    set_market_filters = _blocking(EngineClient.set_market_filters)
+    set_market_fees = _blocking(EngineClient.set_market_fees)
+    set_market_state = _blocking(EngineClient.set_market_state)
+    add_user = _blocking(EngineClient.add_user)
+    set_user_status = _blocking(EngineClient.set_user_status)
+    deposit = _blocking(EngineClient.deposit)
+    withdraw = _blocking(EngineClient.withdraw)
+    adjust = _blocking(EngineClient.adjust)
+    force_cancel = _blocking(EngineClient.force_cancel)
+
+    get_status = _blocking(EngineClient.get_status)
+    list_assets = _blocking(EngineClient.list_assets)
+    list_markets = _blocking(EngineClient.list_markets)
+    get_balances = _blocking(EngineClient.get_balances)
+    dump_balances = _blocking(EngineClient.dump_balances)
+    get_order = _blocking(EngineClient.get_order)
+    list_open_orders = _blocking(EngineClient.list_open_orders)
+    get_book = _blocking(EngineClient.get_book)
+    get_totals = _blocking(EngineClient.get_totals)
+    get_state_hash = _blocking(EngineClient.get_state_hash)
+    greet = _blocking(EngineClient.greet)
+
+    def read_events(self, first_event_seq: int, last_event_seq: int) -> list[EventBatch]:
+        """Events first..last inclusive, in batches. LookupError beyond the durable sequence."""
+        return self.call(lambda engine: _collect(engine, first_event_seq, last_event_seq))
+
+    def call(self, ask: Callable[[EngineClient], Awaitable[T]]) -> T:
+        """Run anything on the asynchronous client and return what it returns."""
+        return asyncio.run_coroutine_threadsafe(self._ask(ask), self._running_loop()).result()
+
+    async def _ask(self, ask: Callable[[EngineClient], Awaitable[T]]) -> T:
+        if self._client is None:
+            self._client = EngineClient(self._address, timeout_s=self._timeout_s)
+        return await ask(self._client)
+
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        with self._guard:
+            if self._loop is None or self._pid != os.getpid():
+                self._pid = os.getpid()
+                self._client = None
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(
+                    target=self._loop.run_forever, name="engine-client", daemon=True
+                )
+                self._thread.start()
+            return self._loop
+
+    def close(self) -> None:
+        """Close the connection and end the thread."""
+        with self._guard:
+            loop, thread, client = self._loop, self._thread, self._client
+            self._loop = self._thread = self._client = None
+        if loop is None or thread is None or self._pid != os.getpid():
+            return
+        if client is not None:
+            asyncio.run_coroutine_threadsafe(client.close(), loop).result(CLOSE_TIMEOUT_S)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(CLOSE_TIMEOUT_S)
+        loop.close()
+
+
+async def _collect(engine: EngineClient, first: int, last: int) -> list[EventBatch]:
+    return [batch async for batch in engine.read_events(first, last)]

@@ -1,0 +1,268 @@
+"""What the engine answers, as immutable values. Units as in `engine.proto.records`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from engine.client.errors import EngineRefused
+from engine.proto.records import (
+    EVENT_HEADER,
+    RECORD_BYTES,
+    EventBody,
+    EventFlag,
+    EventHeader,
+    EventType,
+    OrderAccepted,
+    OrderChanged,
+    Reason,
+    Refused,
+    RequestReplayed,
+    Trade,
+    unpack_event,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fill:
+    """A fill of the order that the command placed or moved, which was the taker."""
+
+    trade_id: int
+    price_ticks: int
+    quantity_lots: int
+    fee_atoms: int
+    maker_order_id: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """The durable result of one command.
+
+    `replayed` tells that the same request had been executed before; everything else is then that
+    first outcome's. `records` are its events, packed.
+    """
+
+    command_seq: int
+    first_event_seq: int
+    order_id: int
+    reason: Reason
+    replayed: bool
+    records: bytes = field(repr=False)
+
+    @property
+    def is_accepted(self) -> bool:
+        return self.reason is Reason.NONE
+
+    def expect(self) -> Outcome:
+        """Return itself, or raise EngineRefused."""
+        if not self.is_accepted:
+            raise EngineRefused(self)
+        return self
+
+    @cached_property
+    def events(self) -> tuple[tuple[EventHeader, EventBody], ...]:
+        return tuple(iterate_events(self.records))
+
+    @cached_property
+    def fills(self) -> tuple[Fill, ...]:
+        return tuple(
+            Fill(
+                trade_id=body.trade_id,
+                price_ticks=body.price_ticks,
+                quantity_lots=body.quantity_lots,
+                fee_atoms=body.taker_fee_atoms,
+                maker_order_id=body.maker_order_id,
+            )
+            for _, body in self.events
+            if isinstance(body, Trade)
+        )
+
+    @property
+    def executed_lots(self) -> int:
+        """Lots that the command itself traded."""
+        return sum(fill.quantity_lots for fill in self.fills)
+
+    @property
+    def leaves_lots(self) -> int:
+        """Lots of the order that are open after the command, 0 if it has ended."""
+        leaves = 0
+        for header, body in self.events:
+            if isinstance(body, OrderAccepted):
+                leaves = body.quantity_lots
+            elif isinstance(body, OrderChanged):
+                leaves = body.leaves_lots
+            elif isinstance(body, Trade):
+                leaves -= body.quantity_lots
+            if header.flags & EventFlag.DONE:
+                leaves = 0
+        return leaves
+
+
+def iterate_events(records: bytes) -> Iterator[tuple[EventHeader, EventBody]]:
+    """Header and body of each packed event."""
+    for offset in range(0, len(records), RECORD_BYTES):
+        yield unpack_event(records, offset)
+
+
+def outcome_of(records: bytes) -> Outcome:
+    """The outcome of the one command whose events these are."""
+    header = EventHeader._make(EVENT_HEADER.unpack_from(records))
+    order_id, first_event_seq, reason = 0, header.event_seq, Reason.NONE
+    replayed = header.type == EventType.REQUEST_REPLAYED
+    _, body = unpack_event(records)
+    if isinstance(body, RequestReplayed):
+        order_id, first_event_seq, reason = (
+            max(body.order_id, 0),
+            body.first_event_seq,
+            Reason(header.reason),
+        )
+    elif isinstance(body, Refused):
+        order_id, reason = max(body.order_id, 0), Reason(header.reason)
+    elif isinstance(body, OrderAccepted | OrderChanged):
+        order_id = body.order_id
+    return Outcome(
+        command_seq=header.command_seq,
+        first_event_seq=first_event_seq,
+        order_id=order_id,
+        reason=reason,
+        replayed=replayed,
+        records=records,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    epoch: int
+    command_seq: int
+    event_seq: int
+    kernel: str
+    open_orders: int
+    users: int
+    accounts: int
+    time_us: int
+    semantics: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    asset_id: int
+    code: str
+    decimals: int
+    max_total_atoms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Market:
+    market_id: int
+    symbol: str
+    base_asset_id: int
+    quote_asset_id: int
+    tick_atoms: int
+    lot_atoms: int
+    tick_lot_atoms: int
+    maker_fee: int
+    taker_fee: int
+    fee_in_quote: bool
+    fee_per_lot: bool
+    state: int
+    min_price_ticks: int
+    max_price_ticks: int
+    min_quantity_lots: int
+    max_quantity_lots: int
+    min_notional_atoms: int
+    last_price_ticks: int
+    last_trade_id: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balance:
+    user_id: int
+    asset_id: int
+    available_atoms: int
+    locked_atoms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Balances:
+    """One consistent cut, taken at `event_seq`."""
+
+    event_seq: int
+    balances: tuple[Balance, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenOrder:
+    order_id: int
+    user_id: int
+    market_id: int
+    side: int
+    order_type: int
+    price_ticks: int
+    quantity_lots: int
+    leaves_lots: int
+    reserved_atoms: int
+    ceiling_ticks: int
+    client_order_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenOrders:
+    event_seq: int
+    orders: tuple[OpenOrder, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Level:
+    price_ticks: int
+    quantity_lots: int
+    orders: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """Both sides, best first."""
+
+    event_seq: int
+    bids: tuple[Level, ...]
+    asks: tuple[Level, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssetTotals:
+    asset_id: int
+    held_atoms: int
+    deposited_atoms: int
+    withdrawn_atoms: int
+    adjusted_atoms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    event_seq: int
+    totals: tuple[AssetTotals, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateHash:
+    command_seq: int
+    event_seq: int
+    state_hash: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventBatch:
+    """Consecutive events of one epoch, packed."""
+
+    epoch: int
+    first_event_seq: int
+    last_event_seq: int
+    events: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greeting:
+    """The engine's side of a greeting that it accepted."""
+
+    epoch: int
+    event_seq: int
