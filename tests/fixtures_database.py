@@ -17,6 +17,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from django.conf import settings
 from django.db import connections
 from psycopg import sql
 from pytest_django.plugin import DjangoDbBlocker
@@ -97,7 +98,11 @@ def database_template(postgres_server: PostgresHandle) -> DatabaseHandle:
     migrated = subprocess.run(
         [sys.executable, "-m", "django", "migrate", "--database", "owner", "--verbosity", "0"],
         cwd=ROOT,
-        env={**os.environ, **template.environment},
+        env={
+            **os.environ,
+            **template.environment,
+            "DJANGO_SETTINGS_MODULE": settings.SETTINGS_MODULE,
+        },
         capture_output=True,
         text=True,
         timeout=MIGRATE_TIMEOUT_S,

@@ -29,18 +29,6 @@ def wide_field(**options: Any) -> models.DecimalField[Any, Any]:
     return models.DecimalField(max_digits=WIDE_DIGITS, decimal_places=SCALE, **options)
 
 
-def atoms_text(atoms: int, decimals: int) -> str:
-    """Return atoms as a plain decimal number: (-1050, 3) gives '-1.050'."""
-    if decimals == 0:
-        return str(atoms)
-    if atoms < 0:
-        return "-" + atoms_text(-atoms, decimals)
-    digits = str(atoms)
-    if len(digits) <= decimals:
-        return "0." + digits.rjust(decimals, "0")
-    return digits[:-decimals] + "." + digits[-decimals:]
-
-
 def atoms_decimal(atoms: int, decimals: int) -> Decimal:
     """Return atoms as a Decimal of exactly that value."""
     return Decimal(atoms).scaleb(-decimals, EXACT)

@@ -33,6 +33,11 @@ END
 $$
 """
 
+_REFUSE_CHANGE: Final = """
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON public."{table}"
+FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change()
+"""
+
 
 def mirror_may(rights: str, *tables: str) -> migrations.RunSQL:
     """Return the operation that gives `qt_mirror` these rights, and `qt_app` sight, of `tables`."""
@@ -56,8 +61,7 @@ def append_only(*tables: str) -> list[migrations.RunSQL]:
     return [
         migrations.RunSQL(
             sql=[
-                f"CREATE TRIGGER append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON "
-                f'public."{table}" FOR EACH STATEMENT EXECUTE FUNCTION public.refuse_change()',
+                _REFUSE_CHANGE.format(table=table),
                 f'ALTER TABLE public."{table}" ENABLE ALWAYS TRIGGER append_only',
             ],
             reverse_sql=f'DROP TRIGGER append_only ON public."{table}"',

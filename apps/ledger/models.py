@@ -6,8 +6,8 @@ does not balance, lacks a leg, gets one later or twice, and any change of what i
 
 Header and legs are plain tables in this version: partitions by day come with retention, when whole
 days are to be moved away. Legs carry the day already and their uniqueness includes it, which is the
-shape that a partitioned table needs. There are no foreign keys on legs: each costs 8 us per row, and
-what they would promise `manage.py verify ledger` proves.
+shape that a partitioned table needs. There are no foreign keys on legs: each costs 8 us per row,
+and what they would promise `manage.py verify ledger` proves.
 """
 
 from __future__ import annotations

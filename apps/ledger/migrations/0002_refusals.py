@@ -93,6 +93,11 @@ FOR EACH ROW EXECUTE FUNCTION public.ledger_require_legs()
 """
 
 
+def always(table: str, trigger: str) -> str:
+    """Return the statement that keeps a trigger on for replication roles too."""
+    return f"ALTER TABLE public.{table} ENABLE ALWAYS TRIGGER {trigger}"
+
+
 class Migration(migrations.Migration):
     dependencies = [("ledger", "0001_initial")]
 
@@ -110,7 +115,7 @@ class Migration(migrations.Migration):
             sql=[
                 CHECK_LEGS,
                 CHECK_LEGS_TRIGGER,
-                "ALTER TABLE public.ledger_leg ENABLE ALWAYS TRIGGER ledger_check_legs",
+                always("ledger_leg", "ledger_check_legs"),
             ],
             reverse_sql="DROP FUNCTION public.ledger_check_legs() CASCADE",
         ),

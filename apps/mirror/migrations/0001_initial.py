@@ -28,7 +28,7 @@ class Migration(migrations.Migration):
                 ("row_count", models.BigIntegerField()),
                 (
                     "last_checkpoint_seq",
-                    models.BigIntegerField(help_text="Newest CHECKPOINT that agreed; 0 = none."),
+                    models.BigIntegerField(help_text="Newest CHECKPOINT that agreed, or 0."),
                 ),
                 (
                     "last_checkpoint_ok",
