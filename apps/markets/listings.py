@@ -68,6 +68,12 @@ class MarketListing:
         return self.tick_atoms * self.lot_atoms // 10**ASSET_DECIMALS
 
     @property
+    def has_filters(self) -> bool:
+        """Whether any bound is set."""
+        bounds = (self.min_price_ticks, self.max_price_ticks, self.min_quantity_lots)
+        return any((*bounds, self.max_quantity_lots, self.min_notional_atoms))
+
+    @property
     def is_refined(self) -> bool:
         """Whether the grid is finer than the venue's published one."""
         return (self.tick_atoms, self.lot_atoms) != (
@@ -78,6 +84,10 @@ class MarketListing:
     def price_ticks(self, price: Decimal) -> int:
         """Return a price in ticks. ListingError if it is off the grid."""
         return _whole(atoms(price), self.tick_atoms, f"{self.symbol} price {price}")
+
+    def quantity(self, lots: int) -> Decimal:
+        """Return lots as a decimal quantity of the base asset."""
+        return Decimal(lots * self.lot_atoms).scaleb(-ASSET_DECIMALS)
 
     def quantity_lots(self, quantity: Decimal) -> int:
         """Return a quantity in lots. ListingError if it is off the grid."""
