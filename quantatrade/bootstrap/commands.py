@@ -1,4 +1,4 @@
-"""The commands `up`, `down`, `status`, `logs` and `test`; every other one goes to Django.
+"""The commands `up`, `down`, `status`, `logs`, `test`, `chaos`; every other one goes to Django.
 
 Invariant: a `BootstrapError` becomes one message on standard error and exit status 1, and nothing
 here prints a secret but the operator's first password, once.
@@ -47,6 +47,7 @@ def main(arguments: list[str]) -> int:
         "status": _status,
         "logs": _logs,
         "test": checks.test,
+        "chaos": _chaos,
     }
     try:
         if arguments and arguments[0] in commands:
@@ -148,6 +149,16 @@ def _logs(arguments: list[str]) -> int:
     return 0
 
 
+def _chaos(arguments: list[str]) -> int:
+    """Run a campaign in `.venv`, in an installation of its own."""
+    environment = Environment(ROOT)
+    if not environment.is_active:
+        ensure_environment(ROOT, dev=False, say=_say_to_stderr)
+    os.chdir(ROOT)
+    command = [str(environment.python), "-m", "quantatrade.chaos", *arguments]
+    os.execv(environment.python, command)  # noqa: S606 - no shell is wanted
+
+
 def _django(arguments: list[str]) -> int:
     """Run a management command in `.venv`, beside a running `up` if there is one."""
     environment = Environment(ROOT)
@@ -162,7 +173,9 @@ def _django(arguments: list[str]) -> int:
     from django.core.management import execute_from_command_line
 
     if not arguments or arguments[0] in ("help", "--help", "-h"):
-        sys.stdout.write("[bootstrap]\n    up\n    down\n    status\n    logs\n    test\n\n")
+        sys.stdout.write(
+            "[bootstrap]\n    up\n    down\n    status\n    logs\n    test\n    chaos\n\n"
+        )
     execute_from_command_line(["manage.py", *arguments])
     return 0
 
