@@ -5,13 +5,14 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import path
 
+from apps.console.lag import MIRROR_CHECK
 from apps.core import views
 from apps.core.checks import INFRASTRUCTURE_CHECKS
 
 urlpatterns = [
     path("", views.landing, name="landing"),
     path("healthz", views.healthz, name="healthz"),
-    path("readyz", views.readyz_view(INFRASTRUCTURE_CHECKS), name="readyz"),
+    path("readyz", views.readyz_view([*INFRASTRUCTURE_CHECKS, MIRROR_CHECK]), name="readyz"),
     path("metrics", views.metrics, name="metrics"),
     path("admin/", admin.site.urls),
 ]

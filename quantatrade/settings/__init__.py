@@ -12,6 +12,7 @@ from typing import Any
 from django.urls import reverse_lazy
 
 from quantatrade.settings import environment
+from quantatrade.settings.console import UNFOLD as UNFOLD
 from quantatrade.settings.security import CONSOLE_DIRECTIVES, STRICT_DIRECTIVES
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent

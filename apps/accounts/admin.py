@@ -1,0 +1,139 @@
+"""Console pages of trading accounts and logins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from apps.accounts.models import TradingAccount, User
+from apps.core.readonly import display
+from apps.core.readonly.model_admin import ReadOnlyModelAdmin
+from apps.core.readonly.pages import Fact, FactSection, Section
+from engine.proto.records import UserStatus
+
+
+@admin.register(TradingAccount)
+class TradingAccountAdmin(ReadOnlyModelAdmin):
+    """Trading accounts as the engine states them."""
+
+    list_display: ClassVar[Sequence[str]] = ("account", "status_", "number_added", "places")
+    list_filter: ClassVar[Sequence[str]] = ("status",)
+    search_integers = ("user_id",)
+
+    @admin.display(description="Account", ordering="user_id")
+    def account(self, account: TradingAccount) -> SafeString:
+        """Its number in the engine."""
+        return display.identity(account.user_id)
+
+    @admin.display(description="Status")
+    def status_(self, account: TradingAccount) -> SafeString:
+        """Whether it may trade."""
+        is_active = account.status == UserStatus.ACTIVE.name
+        tone = display.GOOD if is_active else display.WARN
+        return display.pill(account.get_status_display(), tone)
+
+    @admin.display(description="Added by event")
+    def number_added(self, account: TradingAccount) -> SafeString:
+        """The event that made it."""
+        return display.record_link("mirror_engineevent", account.added_event_seq)
+
+    @admin.display(description="Balances")
+    def places(self, account: TradingAccount) -> SafeString:
+        """Its balances."""
+        url = display.list_url("ledger_balance", user_id=account.user_id)
+        return display.link(url, "Balances")
+
+    def record_title(self, record: TradingAccount) -> str:
+        """Name the account."""
+        return f"Trading account {record.user_id}"
+
+    def sections(self, _request: HttpRequest, record: TradingAccount) -> Sequence[Section]:
+        """Show the account and where to look on."""
+        key = record.user_id
+
+        def of_account(model: str, text: str) -> SafeString:
+            return display.link(display.list_url(model, user_id=key), text)
+
+        trades = display.link(display.list_url("trading_trade", q=key), "as maker or taker")
+        return [
+            FactSection(
+                "Account",
+                [
+                    Fact("Number in the engine", display.identity(key)),
+                    Fact("Status", self.status_(record)),
+                    Fact("Added by event", self.number_added(record)),
+                ],
+            ),
+            FactSection(
+                "Activity",
+                [
+                    Fact("Balances", of_account("ledger_balance", "what it holds")),
+                    Fact("Entries", of_account("ledger_leg", "its statement")),
+                    Fact("Open orders", of_account("trading_openorder", "in the book")),
+                    Fact("Order history", of_account("trading_orderhistory", "ended")),
+                    Fact("Trades", trades),
+                ],
+            ),
+        ]
+
+
+@admin.register(User)
+class UserAdmin(ReadOnlyModelAdmin):
+    """Logins of people. Passwords are not shown in any form."""
+
+    list_display: ClassVar[Sequence[str]] = (
+        "username_",
+        "email",
+        "role",
+        "active",
+        "last_login_",
+    )
+    list_filter: ClassVar[Sequence[str]] = ("is_superuser", "is_staff", "is_active")
+    search_texts = ("username__iexact", "email__iexact")
+    ordering: ClassVar[Sequence[str]] = ("username",)
+
+    @admin.display(description="Login")
+    def username_(self, user: User) -> str:
+        """The name of the login."""
+        return user.username
+
+    @admin.display(description="Role")
+    def role(self, user: User) -> str:
+        """What the login may do, in a word."""
+        if user.is_superuser:
+            return "Operator"
+        return "Staff" if user.is_staff else "No console access"
+
+    @admin.display(description="State")
+    def active(self, user: User) -> SafeString:
+        """Whether it can log in."""
+        if user.is_active:
+            return display.pill("Active", display.GOOD)
+        return display.pill("Disabled", display.BAD)
+
+    @admin.display(description="Last login (UTC)")
+    def last_login_(self, user: User) -> SafeString:
+        """When it logged in last."""
+        return display.instant(user.last_login)
+
+    def record_title(self, record: User) -> str:
+        """Name the login."""
+        return f"Login {record.username}"
+
+    def sections(self, _request: HttpRequest, record: User) -> Sequence[Section]:
+        """Show the login."""
+        groups = ", ".join(record.groups.order_by("name").values_list("name", flat=True))
+        facts = [
+            Fact("Login", record.username),
+            Fact("E-mail", record.email),
+            Fact("Role", self.role(record)),
+            Fact("State", self.active(record)),
+            Fact("Groups", groups or display.NOTHING),
+            Fact("Made (UTC)", display.instant(record.date_joined)),
+            Fact("Last login (UTC)", display.instant(record.last_login)),
+        ]
+        return [FactSection("Login", facts)]

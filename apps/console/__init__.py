@@ -1,0 +1,1 @@
+"""The operators' first look: the dashboard, and the health of everything that runs."""

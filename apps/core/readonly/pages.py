@@ -1,0 +1,52 @@
+"""What a record page is made of, as plain values for the template."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.utils.safestring import SafeString
+
+Shown = SafeString | str
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One named value. `note` explains it in a few words."""
+
+    label: str
+    value: Shown
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FactSection:
+    """Facts under a heading."""
+
+    title: str
+    facts: Sequence[Fact]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column's heading, and whether it holds numbers (which stand on the right)."""
+
+    title: str
+    is_numeric: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TableSection:
+    """Rows under a heading; `footer` rows are sums. `note` stands below the table."""
+
+    title: str
+    columns: Sequence[Column]
+    rows: Sequence[Sequence[Shown]]
+    footer: Sequence[Sequence[Shown]] = field(default_factory=tuple)
+    note: str = ""
+    empty: str = "Nothing here."
+    is_table: bool = True
+
+
+Section = FactSection | TableSection

@@ -1,0 +1,57 @@
+"""What console pages of the books, and of apps above them, ask of the books.
+
+Invariant: each answer reads a bounded number of rows through an index.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from decimal import Decimal
+
+from apps.ledger.models import Leg, Transaction
+from apps.markets.expressions import asset_code
+
+
+@dataclass(frozen=True, slots=True)
+class LegLine:
+    """One leg as a page shows it: debit positive, credit negative."""
+
+    leg_number: int
+    account: str
+    account_name: str
+    user_id: int | None
+    asset_id: int
+    asset_code: str
+    amount: Decimal
+
+
+def transaction_of_event(event_seq: int) -> tuple[int, str] | None:
+    """Return (id, business id) of the transaction that the event made; None if it made none."""
+    rows = Transaction.objects.filter(event_seq=event_seq).values_list("id", "transaction_id")
+    return rows.first()
+
+
+def legs_of_transaction(header_id: int) -> list[LegLine]:
+    """Return the legs in the order of their numbers."""
+    legs = Leg.objects.filter(header_id=header_id).annotate(code=asset_code("asset_id"))
+    return [
+        LegLine(
+            leg.leg_number,
+            leg.account,
+            leg.get_account_display(),
+            leg.user_id,
+            leg.asset_id,
+            leg.code or f"asset {leg.asset_id}",
+            leg.amount,
+        )
+        for leg in legs.order_by("id")
+    ]
+
+
+def sums_per_asset(legs: list[LegLine]) -> dict[str, Decimal]:
+    """Return the sum of the legs of each asset. In books that balance, all are zero."""
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    for leg in legs:
+        sums[leg.asset_code] += leg.amount
+    return dict(sums)

@@ -1,0 +1,400 @@
+"""Console pages of orders and trades."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+
+from apps.core.readonly import display
+from apps.core.readonly.model_admin import ReadOnlyModelAdmin
+from apps.core.readonly.pages import Column, Fact, FactSection, Section, TableSection
+from apps.core.readonly.period import DayRangeFilter, period_filter
+from apps.ledger.console_reads import transaction_of_event
+from apps.markets.expressions import asset_code
+from apps.markets.list_filters import MarketFilter
+from apps.trading.console_reads import (
+    TRADES_OF_ORDER_MAX,
+    named,
+    trades_named,
+    trades_of_order,
+)
+from apps.trading.models import OpenOrder, OrderHistory, OrderTerms, Trade
+from apps.trading.types import ClosedStatus
+
+STATUS_TONES = {
+    ClosedStatus.FILLED.name: display.GOOD,
+    ClosedStatus.CANCELED.name: display.QUIET,
+    ClosedStatus.EXPIRED.name: display.WARN,
+}
+
+
+class _OrderAdmin(ReadOnlyModelAdmin):
+    """What lists and pages of open and ended orders have in common."""
+
+    search_integers = ("order_id", "user_id")
+    search_texts = ()
+    sortable_by = ("order",)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """Read symbol and codes with each order."""
+        return named(super().get_queryset(request)).annotate(fee_code=asset_code("fee_asset_id"))
+
+    @admin.display(description="Order", ordering="order_id")
+    def order(self, order: OrderTerms) -> SafeString:
+        """Its number."""
+        return display.identity(order.order_id)
+
+    @admin.display(description="Market")
+    def market(self, order: Any) -> str:
+        """The market's symbol."""
+        return str(order.symbol)
+
+    @admin.display(description="Side")
+    def side_(self, order: OrderTerms) -> SafeString:
+        """Buy or sell."""
+        return display.side(order.side)
+
+    @admin.display(description="Type")
+    def terms(self, order: OrderTerms) -> str:
+        """Type and time in force."""
+        kind = display.words(order.order_type)
+        return kind if order.time_in_force == "NONE" else f"{kind} {order.time_in_force}"
+
+    @admin.display(description="Price")
+    def amount_price(self, order: Any) -> SafeString:
+        """The limit now."""
+        return display.amount(order.price, order.quote) if order.price else display.NOTHING
+
+    @admin.display(description="Quantity")
+    def amount_quantity(self, order: Any) -> SafeString:
+        """As accepted."""
+        return display.amount(order.quantity, order.base)
+
+    @admin.display(description="Executed")
+    def amount_executed(self, order: Any) -> SafeString:
+        """Traded so far."""
+        return display.amount(order.executed_quantity, order.base)
+
+    @admin.display(description="Account")
+    def account(self, order: OrderTerms) -> SafeString:
+        """Whose order it is."""
+        return display.record_link("accounts_tradingaccount", order.user_id)
+
+    @admin.display(description="Accepted (UTC)")
+    def accepted(self, order: OrderTerms) -> SafeString:
+        """When the engine took it."""
+        return display.instant(order.accepted_at)
+
+    def record_title(self, record: Any) -> str:
+        """Name the order."""
+        return f"Order {record.order_id} · {record.symbol}"
+
+    def term_facts(self, record: Any) -> list[Fact]:
+        """Return what was asked for."""
+        facts = [
+            Fact("Market", display.record_link("markets_market", record.market_id, record.symbol)),
+            Fact("Account", self.account(record)),
+            Fact("Side", self.side_(record)),
+            Fact("Type", self.terms(record)),
+            Fact("Price", self.amount_price(record)),
+            Fact("Quantity", self.amount_quantity(record), "as accepted"),
+        ]
+        if record.ceiling_price:
+            ceiling = display.amount(record.ceiling_price, record.quote)
+            facts.append(Fact("Hold ceiling", ceiling, "funds are held up to this price"))
+        if record.budget:
+            facts.append(Fact("Budget", display.amount(record.budget, record.quote)))
+        client_id = record.client_order_id
+        facts.append(
+            Fact("Client order id", display.identity(client_id) if client_id else display.NOTHING)
+        )
+        return facts
+
+    def outcome_facts(self, record: Any) -> list[Fact]:
+        """Return what became of it so far."""
+        return [
+            Fact("Executed", self.amount_executed(record)),
+            Fact("Paid or received", display.amount(record.executed_quote, record.quote)),
+            Fact("Taken off", display.amount(record.removed_quantity, record.base), "untraded"),
+            Fact("Maker fees", display.amount(record.maker_fee, record.fee_code)),
+            Fact("Taker fees", display.amount(record.taker_fee, record.fee_code)),
+        ]
+
+
+def _trades_section(order: Any) -> TableSection:
+    trades = trades_of_order(order)
+    rows = [
+        [
+            display.record_link("trading_trade", trade.event_seq, trade.trade_id),
+            display.instant(trade.executed_at),
+            "Maker" if trade.maker_order_id == order.order_id else "Taker",
+            display.amount(trade.price, order.quote),
+            display.amount(trade.quantity, order.base),
+            display.amount(trade.quote_quantity, order.quote),
+        ]
+        for trade in trades
+    ]
+    columns = [
+        Column("Trade"),
+        Column("Time (UTC)"),
+        Column("Role"),
+        Column("Price", is_numeric=True),
+        Column("Quantity", is_numeric=True),
+        Column("Quote", is_numeric=True),
+    ]
+    note = f"The newest {len(trades)} fills." if len(trades) == TRADES_OF_ORDER_MAX else ""
+    return TableSection("Trades", columns, rows, note=note, empty="No part of it has traded.")
+
+
+@admin.register(OpenOrder)
+class OpenOrderAdmin(_OrderAdmin):
+    """Orders in the book, at the mirror's cursor."""
+
+    list_display: ClassVar[Sequence[str]] = (
+        "order",
+        "accepted",
+        "market",
+        "side_",
+        "terms",
+        "amount_price",
+        "amount_leaves",
+        "amount_executed",
+        "amount_reserved",
+        "account",
+    )
+    list_filter: ClassVar[Sequence[Any]] = (MarketFilter, "side", "order_type")
+
+    @admin.display(description="Leaves")
+    def amount_leaves(self, order: Any) -> SafeString:
+        """What still rests."""
+        return display.amount(order.leaves_quantity, order.base)
+
+    @admin.display(description="Reserved")
+    def amount_reserved(self, order: Any) -> SafeString:
+        """What it holds of its account's funds."""
+        return display.amount(order.reserved, order.quote if order.side == "BID" else order.base)
+
+    def missing_record_url(self, _request: HttpRequest, key: str) -> str | None:
+        """Lead to the history if the order has ended."""
+        ended = key.isdecimal() and OrderHistory.objects.filter(pk=int(key)).exists()
+        return display.record_url("trading_orderhistory", key) if ended else None
+
+    def sections(self, _request: HttpRequest, record: Any) -> Sequence[Section]:
+        """Show terms, state and trades."""
+        state = [
+            Fact("State", display.pill("Open", display.GOOD)),
+            Fact("Leaves", self.amount_leaves(record), "still in the book"),
+            Fact("Reserved", self.amount_reserved(record)),
+            *self.outcome_facts(record),
+        ]
+        events = [
+            Fact("Accepted (UTC)", self.accepted(record)),
+            Fact("By event", display.record_link("mirror_engineevent", record.accepted_event_seq)),
+            Fact("Last event", display.record_link("mirror_engineevent", record.last_event_seq)),
+        ]
+        return [
+            FactSection("Terms", self.term_facts(record)),
+            FactSection("State", state),
+            FactSection("Events", events),
+            _trades_section(record),
+        ]
+
+
+@admin.register(OrderHistory)
+class OrderHistoryAdmin(_OrderAdmin):
+    """Orders that have ended, newest first."""
+
+    list_display: ClassVar[Sequence[str]] = (
+        "order",
+        "accepted",
+        "market",
+        "side_",
+        "terms",
+        "amount_price",
+        "amount_quantity",
+        "amount_executed",
+        "status_",
+        "account",
+    )
+    list_filter: ClassVar[Sequence[Any]] = (
+        MarketFilter,
+        "status",
+        "side",
+        period_filter("accepted_at"),
+        ("accepted_at", DayRangeFilter),
+    )
+
+    @admin.display(description="Outcome")
+    def status_(self, order: OrderHistory) -> SafeString:
+        """How it ended."""
+        return display.pill(order.get_status_display(), STATUS_TONES[order.status])
+
+    def missing_record_url(self, _request: HttpRequest, key: str) -> str | None:
+        """Lead to the open order if it has not ended."""
+        is_open = key.isdecimal() and OpenOrder.objects.filter(pk=int(key)).exists()
+        return display.record_url("trading_openorder", key) if is_open else None
+
+    def sections(self, _request: HttpRequest, record: Any) -> Sequence[Section]:
+        """Show terms, outcome and trades."""
+        reason = "" if record.reason == "NONE" else record.get_reason_display()
+        outcome = [
+            Fact("Outcome", self.status_(record), reason),
+            *self.outcome_facts(record),
+        ]
+        if record.by_operator:
+            outcome.append(Fact("Ended by", display.pill("Operator", display.WARN)))
+        events = [
+            Fact("Accepted (UTC)", self.accepted(record)),
+            Fact("By event", display.record_link("mirror_engineevent", record.accepted_event_seq)),
+            Fact("Ended (UTC)", display.instant(record.closed_at)),
+            Fact("By event", display.record_link("mirror_engineevent", record.closed_event_seq)),
+        ]
+        return [
+            FactSection("Terms", self.term_facts(record)),
+            FactSection("Outcome", outcome),
+            FactSection("Events", events),
+            _trades_section(record),
+        ]
+
+
+@admin.register(Trade)
+class TradeAdmin(ReadOnlyModelAdmin):
+    """Trades, newest first."""
+
+    list_display: ClassVar[Sequence[str]] = (
+        "trade",
+        "executed",
+        "market",
+        "taker_side_",
+        "amount_price",
+        "amount_quantity",
+        "amount_quote",
+        "maker_order",
+        "taker_order",
+        "number_event",
+    )
+    list_filter: ClassVar[Sequence[Any]] = (
+        MarketFilter,
+        "taker_side",
+        period_filter("executed_at"),
+        ("executed_at", DayRangeFilter),
+    )
+    search_integers = ("event_seq", "maker_user_id", "taker_user_id")
+    sortable_by = ("number_event",)
+
+    def get_queryset(self, _request: HttpRequest) -> QuerySet[Any]:
+        """Read symbol and codes with each trade."""
+        return trades_named()
+
+    @admin.display(description="Trade")
+    def trade(self, trade: Trade) -> SafeString:
+        """Its number in its market."""
+        return display.identity(trade.trade_id)
+
+    @admin.display(description="Time (UTC)")
+    def executed(self, trade: Trade) -> SafeString:
+        """When it happened."""
+        return display.instant(trade.executed_at)
+
+    @admin.display(description="Market")
+    def market(self, trade: Any) -> str:
+        """The market's symbol."""
+        return str(trade.symbol)
+
+    @admin.display(description="Taker")
+    def taker_side_(self, trade: Trade) -> SafeString:
+        """Whether the taker bought or sold."""
+        return display.side(trade.taker_side)
+
+    @admin.display(description="Price")
+    def amount_price(self, trade: Any) -> SafeString:
+        """The maker's price."""
+        return display.amount(trade.price, trade.quote)
+
+    @admin.display(description="Quantity")
+    def amount_quantity(self, trade: Any) -> SafeString:
+        """How much changed hands."""
+        return display.amount(trade.quantity, trade.base)
+
+    @admin.display(description="Quote")
+    def amount_quote(self, trade: Any) -> SafeString:
+        """Price times quantity."""
+        return display.amount(trade.quote_quantity, trade.quote)
+
+    @admin.display(description="Maker order")
+    def maker_order(self, trade: Trade) -> SafeString:
+        """The resting order."""
+        return display.record_link("trading_openorder", trade.maker_order_id)
+
+    @admin.display(description="Taker order")
+    def taker_order(self, trade: Trade) -> SafeString:
+        """The incoming order."""
+        return display.record_link("trading_openorder", trade.taker_order_id)
+
+    @admin.display(description="Event", ordering="event_seq")
+    def number_event(self, trade: Trade) -> SafeString:
+        """The event that reported it."""
+        return display.record_link("mirror_engineevent", trade.event_seq)
+
+    def record_title(self, record: Any) -> str:
+        """Name the trade."""
+        return f"Trade {record.trade_id} · {record.symbol}"
+
+    def sections(self, _request: HttpRequest, record: Any) -> Sequence[Section]:
+        """Show the trade, both its sides, and where it is in the books."""
+        posted = transaction_of_event(record.event_seq)
+        transaction = (
+            display.NOTHING
+            if posted is None
+            else display.record_link("ledger_transaction", posted[0], posted[1])
+        )
+        terms = [
+            Fact("Market", display.record_link("markets_market", record.market_id, record.symbol)),
+            Fact("Time (UTC)", self.executed(record)),
+            Fact("Price", self.amount_price(record), "the maker's"),
+            Fact("Quantity", self.amount_quantity(record)),
+            Fact("Quote", self.amount_quote(record), "price × quantity"),
+            Fact("Event", self.number_event(record)),
+            Fact("Transaction", transaction),
+        ]
+        maker_side = "ASK" if record.taker_side == "BID" else "BID"
+        sides = [
+            [
+                role,
+                display.side(side),
+                order,
+                display.record_link("accounts_tradingaccount", user_id),
+                display.amount(fee, code),
+            ]
+            for role, side, order, user_id, fee, code in (
+                (
+                    "Maker",
+                    maker_side,
+                    self.maker_order(record),
+                    record.maker_user_id,
+                    record.maker_fee,
+                    record.maker_fee_code,
+                ),
+                (
+                    "Taker",
+                    record.taker_side,
+                    self.taker_order(record),
+                    record.taker_user_id,
+                    record.taker_fee,
+                    record.taker_fee_code,
+                ),
+            )
+        ]
+        columns = [
+            Column("Role"),
+            Column("Side"),
+            Column("Order"),
+            Column("Account"),
+            Column("Fee", is_numeric=True),
+        ]
+        return [FactSection("Trade", terms), TableSection("Sides", columns, sides)]
