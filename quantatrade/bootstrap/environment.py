@@ -155,6 +155,7 @@ def _fill(environment: Environment, *, dev: bool, say: Say) -> None:
     _run(
         [
             str(environment.path / "bin" / "uv"), "sync", "--frozen", "--no-progress",
+            "--compile-bytecode",  # else the first start of every process pays for it
             "--dev" if dev else "--no-dev",
             "--project", str(environment.root), "--python", str(environment.python),
         ],

@@ -24,6 +24,8 @@ class Guard:
         return subprocess.Popen(
             [sys.executable, "-I", "-S", str(GUARDIAN)],
             stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,  # or it would keep a terminal open that `up` has left
+            stderr=subprocess.DEVNULL,
             start_new_session=True,
             cwd="/",
         )

@@ -16,6 +16,7 @@ from quantatrade.bootstrap.process import ProcessSpec, launch, signal_group
 from quantatrade.bootstrap.status import HEALTHY, ProcessStatus, process_birth
 
 PROBE_INTERVAL_STARTING_S = 0.1
+PROBE_INTERVAL_GROWTH = 1.1  # a long start is not asked ten times a second
 PROBE_INTERVAL_S = 2.0
 BACKOFF_FIRST_S = 0.5
 BACKOFF_MAX_S = 30.0
@@ -111,14 +112,15 @@ class Keeper:
         process = self._process
         if process is None:
             raise RuntimeError("no process was started")
-        is_healthy = False
+        interval_s = PROBE_INTERVAL_STARTING_S
         try:
             while not self._exited.is_set():
-                interval_s = PROBE_INTERVAL_S if is_healthy else PROBE_INTERVAL_STARTING_S
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._exited.wait(), interval_s)
                 if not self._exited.is_set() and not self._stopping.is_set():
                     is_healthy = self._note_health(await self.spec.probe())
+                    grown_s = interval_s * PROBE_INTERVAL_GROWTH
+                    interval_s = PROBE_INTERVAL_S if is_healthy else min(grown_s, PROBE_INTERVAL_S)
         finally:
             code = self._collect(process)
         return code

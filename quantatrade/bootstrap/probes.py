@@ -70,14 +70,15 @@ def http_probe(host: str, port: int, path: str) -> Probe:
 
 
 def _reason_in(body: bytes) -> str:
-    """The `reason` of a JSON body, else the body itself when it is one short line of text."""
+    """The `reason` or `reasons` of a JSON body, else the body itself if it is plain text."""
     text = body.decode("utf-8", "replace").strip()
     try:
         document = json.loads(text)
     except ValueError:
         document = None
     if isinstance(document, dict):
-        text = str(document.get("reason") or document.get("error") or document)
+        reasons = document.get("reasons") or [document.get("reason") or document]
+        text = "; ".join(map(str, reasons if isinstance(reasons, list) else [reasons]))
     if text.startswith("<"):
         return ""
     return " ".join(text.split())[:REASON_CHARACTERS_MAX]

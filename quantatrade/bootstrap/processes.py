@@ -127,7 +127,8 @@ def _relay(configuration: Configuration) -> ProcessSpec:
         probe=http_probe(HOST, telemetry, "/readyz"),
         address=_address(telemetry),
         ports=(telemetry,),
-        after=_after(configuration, "engine", "nats"),
+        # Not after the engine: at its start that waits for a relay and a mirror it knows.
+        after=_after(configuration, "nats"),
         environment={
             **configuration.common(),
             **configuration.addresses("NATS_URL", "ENGINE_ADDRESS"),

@@ -56,7 +56,7 @@ class StateDirectory:
             self.path.mkdir(mode=0o711, parents=True, exist_ok=True)
             self._refuse_foreign()
             self._refuse_other_format()
-            for name in ("secrets", "run", "log"):
+            for name in ("secrets", "run", "log", "beat"):
                 self.part(name).mkdir(mode=0o700, exist_ok=True)
                 self._refuse_unusable(self.part(name))
             (self.path / MARKER).write_text(json.dumps({"format": FORMAT}) + "\n")
