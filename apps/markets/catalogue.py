@@ -85,7 +85,8 @@ def _market_changed(
 
 def tick_lot_atoms(tick_atoms: int, lot_atoms: int, base_decimals: int) -> int:
     """Return the quote atoms of one tick x one lot; ValueError if that is no whole number."""
-    atoms, rest = divmod(tick_atoms * lot_atoms, 10**base_decimals)
+    unit: int = 10**base_decimals
+    atoms, rest = divmod(tick_atoms * lot_atoms, unit)
     if rest or atoms < 1:
         raise ValueError(
             f"tick {tick_atoms} x lot {lot_atoms} was {tick_atoms * lot_atoms} / "

@@ -12,13 +12,14 @@ assets must be the engine's. All errors but those of the connection leave the bo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from datetime import datetime
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from psycopg import Connection, Cursor
 
 from apps.accounts.mirror_apply import accounts_store
-from apps.core.copy_rows import utc
+from apps.core.copy_rows import time_us, utc
 from apps.ledger.mirror_apply import (
     ChangedBalance,
     balances_store,
@@ -103,6 +104,9 @@ class Books:
     def __init__(self, url: str, name: str = MIRROR_NAME) -> None:
         self.name = name
         self.position = Position(0, 0, 0, CHAIN_GENESIS, 0, BalanceDigest(), 0)
+        self.engine_event_seq = 0  # as last heard; stored with the cursor
+        self.booked_us = 0  # stamp of the newest booked event, 0 if there is none
+        self.was_opened = False
         self._url = url
         self._connection: Connection | None = None
         self._catalogue = Catalogue()
@@ -113,6 +117,7 @@ class Books:
         self.close()
         self._connection = psycopg.connect(
             self._url,
+            autocommit=True,  # transactions are opened where they are needed
             connect_timeout=CONNECT_TIMEOUT_S,
             application_name=self.name,
             options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c TimeZone=UTC",
@@ -123,10 +128,11 @@ class Books:
             row = self._connection.execute(sql.READ_CURSOR, [self.name]).fetchone()
             if row is None:
                 raise MirrorFencedError(f"the cursor {self.name} went away while it was read")
-            *head, digest, row_count, checkpoint_seq = row
-            self.position = Position(*head, BalanceDigest.unpack(digest, row_count), checkpoint_seq)
+            self.position, events_at = _position(row)
+            self.booked_us = 0 if events_at is None else time_us(events_at)
             self._catalogue = catalogue_load(self._connection)
         self._checkpoint_assets = []
+        self.was_opened = True
 
     @property
     def is_open(self) -> bool:
@@ -146,6 +152,16 @@ class Books:
         """
         try:
             self._apply(run)
+        except BaseException:
+            self.close()
+            raise
+
+    def report(self) -> None:
+        """Say in the cursor row that this mirror lives, and how far the engine is."""
+        try:
+            self._opened().execute(
+                sql.REPORT, (self.engine_event_seq, self.name, self.position.last_event_seq)
+            )
         except BaseException:
             self.close()
             raise
@@ -243,6 +259,7 @@ class Books:
             position = self._moved(segment, derived, digest)
             self._move(cursor, position, segment.events[-1][0].time_us)
         self.position = position
+        self.booked_us = segment.events[-1][0].time_us
         self._checkpoint_assets = derived.checkpoint_assets
 
     def _hold(self, cursor: Cursor) -> None:
@@ -293,7 +310,7 @@ class Books:
             ),
         )
 
-    def _move(self, cursor: Cursor, to: Position, time_us: int) -> None:
+    def _move(self, cursor: Cursor, to: Position, at_us: int) -> None:
         is_checkpoint = to.last_checkpoint_seq == to.last_event_seq
         cursor.execute(
             sql.MOVE_CURSOR,
@@ -303,7 +320,8 @@ class Books:
                 to.digest.row_count,
                 to.last_checkpoint_seq,
                 is_checkpoint,
-                utc(time_us),
+                max(self.engine_event_seq, to.last_event_seq),
+                utc(at_us),
                 self.name,
                 self.position.last_event_seq,
             ),
@@ -313,6 +331,13 @@ class Books:
                 f"{cursor.rowcount} cursors {self.name} were at event "
                 f"{self.position.last_event_seq}, expected exactly one"
             )
+
+
+def _position(row: tuple[Any, ...]) -> tuple[Position, datetime | None]:
+    """Return what `sql.READ_CURSOR` gave."""
+    seq, transaction, epoch, chain, stream_seq, digest, row_count, checkpoint_seq, at = row
+    balances = BalanceDigest.unpack(digest, row_count)
+    return Position(seq, transaction, epoch, chain, stream_seq, balances, checkpoint_seq), at
 
 
 class _Segment(NamedTuple):

@@ -56,15 +56,16 @@ class Cursor(models.Model):
 
     name = models.CharField(max_length=40, primary_key=True)
     last_event_seq = models.BigIntegerField()
+    engine_event_seq = models.BigIntegerField(
+        help_text="Newest durable event of the engine, as last heard."
+    )
     last_transaction = models.BigIntegerField(help_text="Id of the newest ledger transaction.")
     epoch = models.BigIntegerField()
     chain = models.BinaryField()
     stream_seq = models.BigIntegerField(help_text="The stream's own sequence, where to go on.")
     digest = models.BinaryField()
     row_count = models.BigIntegerField()
-    last_checkpoint_seq = models.BigIntegerField(
-        help_text="Newest CHECKPOINT that agreed; 0 = none."
-    )
+    last_checkpoint_seq = models.BigIntegerField(help_text="Newest CHECKPOINT that agreed, or 0.")
     last_checkpoint_ok = models.BooleanField(help_text="Whether the newest comparison agreed.")
     events_at = models.DateTimeField(null=True, help_text="When the newest event happened.")
     updated_at = models.DateTimeField()
@@ -76,3 +77,8 @@ class Cursor(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def lag_events(self) -> int:
+        """How many of the engine's events are not in the books yet, as last heard."""
+        return max(0, self.engine_event_seq - self.last_event_seq)

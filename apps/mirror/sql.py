@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
-_CURSOR: Final = """last_event_seq, last_transaction, epoch, chain, stream_seq, digest, row_count,
-    last_checkpoint_seq, last_checkpoint_ok, events_at, updated_at, halted_reason"""
+_CURSOR: Final = """last_event_seq, engine_event_seq, last_transaction, epoch, chain, stream_seq,
+    digest, row_count, last_checkpoint_seq, last_checkpoint_ok, events_at, updated_at,
+    halted_reason"""
 
 CREATE_CURSOR: Final = f"""
 INSERT INTO mirror_cursor (name, {_CURSOR})
-VALUES (%s, 0, 0, 0, %s, 0, %s, 0, 0, false, NULL, now(), '')
+VALUES (%s, 0, 0, 0, 0, %s, 0, %s, 0, 0, false, NULL, now(), '')
 ON CONFLICT (name) DO NOTHING
 """  # noqa: S608 - constants only
 
 # Waits for what a predecessor's connection may still be committing.
 READ_CURSOR: Final = """
 SELECT last_event_seq, last_transaction, epoch, chain, stream_seq, digest, row_count,
-       last_checkpoint_seq
+       last_checkpoint_seq, events_at
   FROM mirror_cursor WHERE name = %s FOR UPDATE
 """
 
@@ -30,7 +31,15 @@ UPDATE mirror_cursor
    SET last_event_seq = %s, last_transaction = %s, epoch = %s, chain = %s, stream_seq = %s,
        digest = %s, row_count = %s, last_checkpoint_seq = %s,
        last_checkpoint_ok = CASE WHEN %s THEN true ELSE last_checkpoint_ok END,
-       events_at = %s, updated_at = clock_timestamp(), halted_reason = ''
+       engine_event_seq = greatest(engine_event_seq, %s), events_at = %s,
+       updated_at = clock_timestamp(), halted_reason = ''
+ WHERE name = %s AND last_event_seq = %s
+"""
+
+# While nothing comes in: that this mirror lives, and how far the engine is.
+REPORT: Final = """
+UPDATE mirror_cursor
+   SET engine_event_seq = greatest(engine_event_seq, %s), updated_at = clock_timestamp()
  WHERE name = %s AND last_event_seq = %s
 """
 

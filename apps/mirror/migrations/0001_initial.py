@@ -15,6 +15,12 @@ class Migration(migrations.Migration):
                 ("name", models.CharField(max_length=40, primary_key=True, serialize=False)),
                 ("last_event_seq", models.BigIntegerField()),
                 (
+                    "engine_event_seq",
+                    models.BigIntegerField(
+                        help_text="Newest durable event of the engine, as last heard."
+                    ),
+                ),
+                (
                     "last_transaction",
                     models.BigIntegerField(help_text="Id of the newest ledger transaction."),
                 ),
