@@ -10,19 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
-import grpc
 import structlog
 
-from engine.proto.engine_pb2 import PeerState
-from engine.proto.engine_pb2_grpc import EventServiceStub
+from engine.client import EngineClient, EngineError, PeerRefused
 from engine.relay.errors import EngineRefusedError
 from engine.relay.feed import durable_mark
 from engine.relay.progress import Anchor
-
-if TYPE_CHECKING:
-    from engine.proto.engine_pb2_grpc import EventServiceAsyncStub
 
 PEER_NAME: Final = "relay"
 GREET_TIMEOUT_S: Final = 5.0
@@ -46,30 +41,26 @@ async def keep_greeting(
     EngineRefusedError if the engine does not know what its own journal holds.
     """
     greeted_epoch = 0
-    async with grpc.aio.insecure_channel(address) as channel:
-        service: EventServiceAsyncStub = EventServiceStub(channel)
+    async with EngineClient(address, timeout_s=GREET_TIMEOUT_S) as engine:
         while True:
             claim = claim_now()
             is_due = greeted_epoch == 0 or durable_mark(data_dir).epoch > greeted_epoch
             if claim is not None and is_due:
-                greeted_epoch = await _greet(service, claim) or greeted_epoch
+                greeted_epoch = await _greet(engine, claim) or greeted_epoch
             await asyncio.sleep(GREET_INTERVAL_S)
 
 
-async def _greet(service: EventServiceAsyncStub, claim: Claim) -> int | None:
-    """Return the epoch of the engine that answered, or None if none did."""
+async def _greet(engine: EngineClient, claim: Claim) -> int | None:
+    """Return the epoch of the engine that answered, or None if none agreed."""
     event_seq, chain = claim.anchor
-    state = PeerState(name=PEER_NAME, event_seq=event_seq, chain=chain)
     try:
-        answer = await service.Greet(state, timeout=GREET_TIMEOUT_S)
-    except grpc.aio.AioRpcError as error:
-        log.warning("engine did not agree", code=error.code().name, detail=error.details())
-        if claim.is_proved and error.code() is grpc.StatusCode.FAILED_PRECONDITION:
+        answer = await engine.greet(name=PEER_NAME, event_seq=event_seq, chain=chain)
+    except EngineError as error:
+        log.warning("engine did not agree", error=type(error).__name__, detail=str(error))
+        if claim.is_proved and isinstance(error, PeerRefused):
             raise EngineRefusedError(
-                f"the engine does not recognise event {event_seq} with chain {chain.hex()}: "
-                f"{error.details()}"
+                f"the engine does not recognise event {event_seq} with chain {chain.hex()}: {error}"
             ) from error
         return None
     log.info("engine greeted", epoch=answer.epoch, event_seq=event_seq)
-    epoch: int = answer.epoch
-    return epoch
+    return answer.epoch
