@@ -113,7 +113,7 @@ class Operator(Events):
         business_id: bytes,
         reference: str = "",
     ) -> Outcome:
-        """Credit once for ever per `business_id` (16 bytes)."""
+        """Credit once for ever per `business_id` (16 bytes). `reference`: as a client order id."""
         request = _funds(user_id, asset_id, amount_atoms, business_id, reference)
         return await self._command(self._admin.Deposit, request, idempotent=True)
 
