@@ -29,7 +29,7 @@ def load_kernel(prefer: str = "auto", limits: Limits = DEFAULT_LIMITS) -> Kernel
     if prefer == "reference":
         return ReferenceKernel(limits)
     try:
-        compiled = importlib.import_module("engine.kernel.compiled.kernel")
+        compiled = importlib.import_module("engine.kernel._compiled")
     except ImportError as error:
         if prefer == "auto":
             return ReferenceKernel(limits)

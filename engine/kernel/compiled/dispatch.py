@@ -1,0 +1,136 @@
+# mypy: ignore-errors
+"""The apply loop, the kernel's birth and its end.
+
+Invariant: one command gives at least one event, and a refused one gives exactly one.
+"""
+
+import cython
+from cython.cimports.libc.stdlib import calloc, free
+from cython.cimports.libc.string import memset
+
+from engine.kernel.codes import (
+    ADD_USER,
+    ADJUST,
+    ASSET_ID_MAX,
+    CHECKPOINT,
+    DEPOSIT,
+    HOUSE_USER_ID,
+    MALFORMED,
+    MARKET_ID_MAX,
+    MOVE,
+    PLACE,
+)
+from engine.kernel.compiled.admin import apply_admin, open_user
+from engine.kernel.compiled.events import emit_refused
+from engine.kernel.compiled.forms import has_form
+from engine.kernel.compiled.layout import CommandPtr, CorePtr, FormPtr, u32, u64
+from engine.kernel.compiled.memory import reserve_slice
+from engine.kernel.compiled.symbols import COMMAND_TYPES, POOL_ITEMS_MIN
+from engine.kernel.compiled.trading import apply_order_command
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def apply_command(core: CorePtr, command: CommandPtr) -> cython.void:
+    reason: u32 = MALFORMED
+    core.command_seq += 1
+    if command.kind == PLACE and command.order_id > core.last_order_id:
+        core.last_order_id = command.order_id
+    if has_form(core, command):
+        if PLACE <= command.kind <= MOVE:
+            reason = apply_order_command(core, command)
+        else:
+            reason = apply_admin(core, command)
+    if reason:
+        emit_refused(core, command, reason)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def apply_slice(core: CorePtr, commands: CommandPtr, count: u64) -> u64:
+    """Apply commands for which memory is reserved; return how many.
+
+    It stops before a CHECKPOINT, which needs the interpreter, and where memory ends.
+    """
+    done: u64 = 0
+    while done < count:
+        command: CommandPtr = commands + done
+        if command.kind == CHECKPOINT and has_form(core, command):
+            return done
+        apply_command(core, command)
+        if core.is_out_of_memory:
+            return done
+        done += 1
+    return done
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def reserve_for(core: CorePtr, commands: CommandPtr, count: u64) -> cython.bint:
+    """Make room for whatever these commands may store. False if memory ends: nothing changed."""
+    user_adds: u64 = 0
+    money: u64 = 0
+    place: u64
+    for place in range(count):
+        kind: u32 = commands[place].kind
+        user_adds += kind == ADD_USER
+        money += DEPOSIT <= kind <= ADJUST
+    return reserve_slice(core, count, user_adds, money)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def open_core(core: CorePtr) -> cython.bint:
+    """Make an empty kernel with only the house in it. False if memory ends."""
+    memset(core, 0, cython.sizeof(core[0]))
+    core.order_top = core.level_top = core.chunk_top = core.account_top = 1
+    core.user_top = core.market_top = core.asset_top = 1
+    core.market_of_id = cython.cast(
+        cython.pointer(u32), calloc(MARKET_ID_MAX + 1, cython.sizeof(u32))
+    )
+    core.asset_of_id = cython.cast(
+        cython.pointer(u32), calloc(ASSET_ID_MAX + 1, cython.sizeof(u32))
+    )
+    core.forms = cython.cast(FormPtr, calloc(COMMAND_TYPES, cython.sizeof(core.forms[0])))
+    if not core.market_of_id or not core.asset_of_id or not core.forms:
+        return False
+    if not reserve_slice(core, POOL_ITEMS_MIN, POOL_ITEMS_MIN, POOL_ITEMS_MIN):
+        return False
+    open_user(core, HOUSE_USER_ID, 0)
+    return True
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def close_core(core: CorePtr) -> cython.void:
+    """Free everything a kernel owns."""
+    index: u32
+    for index in range(1, core.user_top):
+        free(core.users[index].window)
+    for index in range(1, core.market_top):
+        free(core.markets[index].sides[0].sections)
+        free(core.markets[index].sides[1].sections)
+    free(core.events)
+    free(core.orders)
+    free(core.terms)
+    free(core.levels)
+    free(core.chunks)
+    free(core.accounts)
+    free(core.touched)
+    free(core.users)
+    free(core.markets)
+    free(core.assets)
+    free(core.business)
+    free(core.market_of_id)
+    free(core.asset_of_id)
+    free(core.forms)
+    free(core.order_table.slots)
+    free(core.text_table.slots)
+    free(core.account_table.slots)
+    free(core.user_table.slots)

@@ -1,0 +1,259 @@
+# mypy: ignore-errors
+"""C structs of the compiled kernel: everything it remembers, in plain memory without pointers.
+
+Things refer to each other by 32-bit index into a pool, 0 meaning none, so that a pool can move when
+it grows. Invariant: pools grow only between two commands (see `memory`), so a pointer taken while a
+command is applied stays good until that command is done.
+"""
+
+import cython
+
+i64 = cython.typedef(cython.longlong)
+u64 = cython.typedef(cython.ulonglong)
+u32 = cython.typedef(cython.uint)
+u16 = cython.typedef(cython.ushort)
+u8 = cython.typedef(cython.uchar)
+
+# A command as it lies in the batch: `engine.proto.records.COMMAND`.
+Command = cython.struct(
+    kind=u8,
+    side=u8,
+    order_type=u8,
+    time_in_force=u8,
+    flags=u16,
+    reserved=u16,
+    market_id=u32,
+    asset_id=u32,
+    user_id=i64,
+    order_id=i64,
+    price=i64,
+    quantity=i64,
+    amount=i64,
+    ceiling=i64,
+    spare=i64,
+    request_low=u64,
+    request_high=u64,
+    text=u64[5],
+)
+CommandPtr = cython.typedef(cython.pointer(Command))
+
+# An event as it leaves: `engine.proto.records.EVENT_HEADER` and twelve words of body.
+Event = cython.struct(
+    event_seq=u64,
+    command_seq=u64,
+    time_us=i64,
+    kind=u8,
+    flags=u8,
+    reason=u16,
+    market_id=u32,
+    body=i64[12],
+)
+EventPtr = cython.typedef(cython.pointer(Event))
+
+# What a form check compares: the bits that must be zero in each of a command's sixteen words.
+Form = cython.struct(forbidden=u64[16])
+FormPtr = cython.typedef(cython.pointer(Form))
+
+# `touched`: noted in Core.touched since the last checkpoint. 64 bytes, one cache line.
+Account = cython.struct(
+    user_id=i64,
+    available=i64,
+    locked=i64,
+    checkpoint_total=i64,
+    checkpoint_hash_low=u64,
+    checkpoint_hash_high=u64,
+    asset_id=u32,
+    next_of_user=u32,
+    is_touched=u32,
+    spare=u32,
+)
+AccountPtr = cython.typedef(cython.pointer(Account))
+
+# What moving and matching read of an order: 64 bytes, one cache line. `is_listed`: its ids are in
+# use, that is it rests or rested.
+Order = cython.struct(
+    order_id=i64,
+    price=i64,
+    leaves=i64,
+    reserved=i64,
+    ceiling=i64,
+    next=u32,
+    prev=u32,
+    level=u32,
+    user=u32,
+    market=u32,
+    is_bid=u8,
+    order_type=u8,
+    is_listed=u8,
+    spare=u8,
+)
+OrderPtr = cython.typedef(cython.pointer(Order))
+
+# The rest of an order, at the same index. Pairs are (maker, taker).
+Terms = cython.struct(
+    quantity=i64,
+    rates=i64[2],
+    cumulative=i64[2],
+    charged=i64[2],
+    text=u64[5],
+    base_account=u32,
+    quote_account=u32,
+)
+TermsPtr = cython.typedef(cython.pointer(Terms))
+
+# A price level: orders first to last in time, and their sum.
+Level = cython.struct(price=i64, lots=i64, first=u32, last=u32, count=u32, next_free=u32)
+LevelPtr = cython.typedef(cython.pointer(Level))
+
+# A run of neighbouring levels, keys ascending; 128 = CHUNK_LEVELS.
+Chunk = cython.struct(keys=i64[128], levels=u32[128], count=u32, next_free=u32)
+ChunkPtr = cython.typedef(cython.pointer(Chunk))
+
+# A chunk in its side's directory, under its lowest key.
+Section = cython.struct(first_key=i64, chunk=u32, spare=u32)
+SectionPtr = cython.typedef(cython.pointer(Section))
+
+# One side of a book. The key of a level is its price, negative for asks: so the best level is
+# always the one with the highest key, at the cheap end of the array. NO_KEY: nothing rests.
+BookSide = cython.struct(sections=SectionPtr, best_key=i64, section_count=u32, section_capacity=u32)
+BookSidePtr = cython.typedef(cython.pointer(BookSide))
+
+# `sides` by Side (ASK, BID), `rates` (maker, taker); `filters` as they were set, in the order of
+# MARKET_FILTERS_SET, and beside them the bounds to compare with, the widest where none is set.
+Market = cython.struct(
+    sides=BookSide[2],
+    tick_lot_atoms=i64,
+    lot_atoms=i64,
+    tick_atoms=i64,
+    rates=i64[2],
+    price_min=i64,
+    price_max=i64,
+    quantity_min=i64,
+    quantity_max=i64,
+    notional_min=i64,
+    filters=i64[5],
+    last_price=i64,
+    last_trade_id=i64,
+    first_event_seq=i64,
+    fingerprint=u64,
+    text=u64[5],
+    market_id=u32,
+    base_asset_id=u32,
+    quote_asset_id=u32,
+    house_base=u32,
+    house_quote=u32,
+    state=u8,
+    fee_flags=u8,
+    is_fee_in_quote=u8,
+    is_fee_per_lot=u8,
+)
+MarketPtr = cython.typedef(cython.pointer(Market))
+
+Asset = cython.struct(
+    max_total=i64,
+    held=i64,
+    deposited=i64,
+    withdrawn=i64,
+    adjusted=i64,
+    first_event_seq=i64,
+    fingerprint=u64,
+    text=u64[5],
+    asset_id=u32,
+    decimals=u32,
+)
+AssetPtr = cython.typedef(cython.pointer(Asset))
+
+# The outcome of a command with a request id, as a retry will be told.
+Remembered = cython.struct(
+    request_low=u64,
+    request_high=u64,
+    fingerprint=u64,
+    order_id=i64,
+    first_event_seq=i64,
+    reason=i64,
+)
+RememberedPtr = cython.typedef(cython.pointer(Remembered))
+
+# `window`: a ring of `window_count` entries, the oldest at `window_start` once it is full.
+User = cython.struct(
+    user_id=i64,
+    first_event_seq=i64,
+    window=RememberedPtr,
+    first_account=u32,
+    status=u8,
+    window_start=u8,
+    window_count=u8,
+    window_capacity=u8,
+)
+UserPtr = cython.typedef(cython.pointer(User))
+
+# A money command remembered for ever; `first_event_seq` 0 marks a free slot.
+BusinessId = cython.struct(request_low=u64, request_high=u64, fingerprint=u64, first_event_seq=i64)
+BusinessIdPtr = cython.typedef(cython.pointer(BusinessId))
+
+# Open addressing with linear probing: `value` 0 marks a free slot, size is a power of two.
+Slot = cython.struct(key=u64, value=u32, spare=u32)
+SlotPtr = cython.typedef(cython.pointer(Slot))
+Table = cython.struct(slots=SlotPtr, count=u64, mask=u64, shift=u32, spare=u32)
+TablePtr = cython.typedef(cython.pointer(Table))
+
+# What a new order would meet: `lots` within its price (at most its own), what they cost at their
+# prices (or TOO_MUCH), and the most orders they can belong to.
+Sweep = cython.struct(lots=i64, notional=i64, orders=u64)
+SweepPtr = cython.typedef(cython.pointer(Sweep))
+
+# The whole kernel. Pools use index 1 upwards; a `*_top` is the lowest index never used, a
+# `*_free` the head of a list of indices given back.
+Core = cython.struct(
+    command_seq=u64,
+    event_seq=u64,
+    time_us=i64,
+    last_order_id=i64,
+    events=EventPtr,
+    event_count=u64,
+    event_capacity=u64,
+    orders=OrderPtr,
+    terms=TermsPtr,
+    levels=LevelPtr,
+    chunks=ChunkPtr,
+    accounts=AccountPtr,
+    touched=cython.pointer(u32),
+    users=UserPtr,
+    markets=MarketPtr,
+    assets=AssetPtr,
+    business=BusinessIdPtr,
+    market_of_id=cython.pointer(u32),
+    asset_of_id=cython.pointer(u32),
+    forms=FormPtr,
+    order_table=Table,
+    text_table=Table,
+    account_table=Table,
+    user_table=Table,
+    order_top=u32,
+    order_free=u32,
+    order_capacity=u32,
+    level_top=u32,
+    level_free=u32,
+    level_capacity=u32,
+    chunk_top=u32,
+    chunk_free=u32,
+    chunk_capacity=u32,
+    account_top=u32,
+    account_capacity=u32,
+    touched_count=u32,
+    user_top=u32,
+    user_capacity=u32,
+    market_top=u32,
+    market_capacity=u32,
+    asset_top=u32,
+    asset_capacity=u32,
+    business_count=u64,
+    business_mask=u64,
+    open_orders_max=u64,
+    accounts_max=u64,
+    users_max=u64,
+    business_ids_max=u64,
+    is_out_of_memory=u32,
+    spare=u32,
+)
+CorePtr = cython.typedef(cython.pointer(Core))

@@ -1,0 +1,37 @@
+"""Constants of the compiled kernel's own, and the two operations that only C has.
+
+The build makes C constants of the numbers; the functions are the compiler's overflow-checking
+arithmetic (`externs.pxd`) and stand here for readers and linters only.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from engine.proto.records import CommandType
+
+MAKER: Final = 0
+TAKER: Final = 1
+HOUSE: Final = 1  # the house's index in the pool of users
+NO_KEY: Final = -(2**63)  # below the key of every price
+TOO_MUCH: Final = -1  # a product or sum of atoms that leaves int64
+
+COMMAND_TYPES: Final = max(CommandType) + 1
+SLICE_COMMANDS: Final = 1024  # memory is reserved for so many commands at a time
+EVENTS_PER_COMMAND: Final = 4  # at most, trades aside
+CHUNK_LEVELS: Final = 128  # the size of `layout.Chunk`
+CHUNK_LEVELS_MERGED: Final = 64  # neighbours with so many levels together are joined
+SECTIONS_MIN: Final = 4
+POOL_ITEMS_MIN: Final = 1024
+TABLE_SLOTS_MIN: Final = 1024  # a power of two
+WINDOW_ITEMS_MIN: Final = 4  # doubled until it is REQUEST_WINDOW
+
+
+def add_overflows(first: int, second: int, result: Any) -> bool:
+    """Put first + second into `result`; whether that left int64."""
+    raise NotImplementedError
+
+
+def multiply_overflows(first: int, second: int, result: Any) -> bool:
+    """Put first x second into `result`; whether that left int64."""
+    raise NotImplementedError

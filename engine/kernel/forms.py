@@ -1,0 +1,49 @@
+"""Which fields and flags each command type uses; all others must be zero.
+
+Invariant: both kernels refuse a record with a stray bit in an unused field as MALFORMED, so a later
+version can give the field a meaning without old journals reading differently.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+from engine.proto.records import CommandFlag, CommandType
+
+
+class Form(NamedTuple):
+    """Names as in `records.Command`, the type and `flags` aside; `flags` are the bits allowed."""
+
+    fields: tuple[str, ...]
+    flags: int = 0
+
+
+_MONEY: Final = Form(("user_id", "asset_id", "amount", "request_id", "text"))
+_OF_AN_ORDER: Final = ("market_id", "user_id", "order_id", "request_id")
+FORMS: Final[dict[int, Form]] = {
+    CommandType.ADD_ASSET: Form(("asset_id", "quantity", "amount", "text")),
+    CommandType.ADD_MARKET: Form(
+        ("market_id", "asset_id", "order_id", "price", "quantity", "amount", "ceiling", "text"),
+        int(CommandFlag.FEE_IN_QUOTE | CommandFlag.FEE_PER_LOT),
+    ),
+    CommandType.SET_MARKET_FILTERS: Form(
+        ("market_id", "price", "ceiling", "quantity", "order_id", "amount")
+    ),
+    CommandType.SET_MARKET_FEES: Form(("market_id", "amount", "ceiling")),
+    CommandType.SET_MARKET_STATE: Form(("market_id", "quantity")),
+    CommandType.ADD_USER: Form(("user_id",)),
+    CommandType.SET_USER_STATUS: Form(("user_id", "quantity")),
+    CommandType.DEPOSIT: _MONEY,
+    CommandType.WITHDRAW: _MONEY,
+    CommandType.ADJUST: _MONEY,
+    CommandType.PLACE: Form(
+        (
+            *("side", "order_type", "time_in_force", *_OF_AN_ORDER),
+            *("price", "quantity", "amount", "ceiling", "text"),
+        )
+    ),
+    CommandType.CANCEL: Form(_OF_AN_ORDER, int(CommandFlag.OPERATOR)),
+    CommandType.REDUCE: Form((*_OF_AN_ORDER, "quantity")),
+    CommandType.MOVE: Form((*_OF_AN_ORDER, "price"), int(CommandFlag.REQUEUE)),
+    CommandType.CHECKPOINT: Form(()),
+}
