@@ -22,6 +22,7 @@ class TradingAccountAdmin(ReadOnlyModelAdmin):
 
     list_display: ClassVar[Sequence[str]] = ("account", "status_", "number_added", "places")
     list_filter: ClassVar[Sequence[str]] = ("status",)
+    search_help_text = "Account number"
     search_integers = ("user_id",)
 
     @admin.display(description="Account", ordering="user_id")
@@ -93,6 +94,7 @@ class UserAdmin(ReadOnlyModelAdmin):
         "last_login_",
     )
     list_filter: ClassVar[Sequence[str]] = ("is_superuser", "is_staff", "is_active")
+    search_help_text = "Login or e-mail address"
     search_texts = ("username__iexact", "email__iexact")
     ordering: ClassVar[Sequence[str]] = ("username",)
 

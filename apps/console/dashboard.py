@@ -6,7 +6,7 @@ figure is ever a guess or a remainder of an earlier answer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from apps.console.lag import mirror_lag
+from apps.console.lag import Lag, mirror_lag
 from apps.core.engine_gateway import EngineUnavailableError, engine_status
 from apps.core.models import ProcessState
 from apps.core.readonly import display
@@ -55,6 +55,7 @@ class Dashboard:
     at: datetime
     engine: EngineStatus | None = None
     mirrors: list[MirrorState] = field(default_factory=list)
+    lags: list[Lag] = field(default_factory=list)
     tiles: list[Tile] = field(default_factory=list)
     engine_facts: list[Fact] = field(default_factory=list)
     mirror_facts: list[tuple[str, list[Fact]]] = field(default_factory=list)
@@ -73,12 +74,18 @@ def dashboard_callback(request: HttpRequest, context: dict[str, Any]) -> dict[st
 def dashboard_build(now: datetime) -> Dashboard:
     """Ask every source and return the page's content."""
     board = Dashboard(at=now)
-    _try(board, "engine", _ask_engine)
     _try(board, "mirror", _ask_mirrors)
+    _try(board, "engine", _ask_engine)
+    _try(board, "lag", _ask_lag)
     _try(board, "processes", _ask_processes)
     _try(board, "volumes", _ask_volumes)
     _try(board, "trades", _ask_trades)
-    board.tiles = [_engine_tile(board), *_lag_tiles(board), _checkpoint_tile(board)]
+    board.tiles = [
+        _engine_tile(board),
+        _lag_tile(board),
+        _checkpoint_tile(board),
+        _orders_tile(board),
+    ]
     return board
 
 
@@ -97,8 +104,9 @@ def _try(board: Dashboard, part: str, ask: Callable[[Dashboard], None]) -> None:
 def _ask_engine(board: Dashboard) -> None:
     engine = engine_status()
     board.engine = engine
+    is_compiled = engine.kernel == "compiled"
     board.engine_facts = [
-        Fact("Kernel", engine.kernel, "" if engine.kernel == "compiled" else "slow: no compiler"),
+        Fact("Kernel", engine.kernel, "" if is_compiled else "slower than the compiled one"),
         Fact("Semantics", engine.semantics or display.NOTHING),
         Fact("Epoch", display.number(engine.epoch), "rises with each start"),
         Fact("Command sequence", display.number(engine.command_seq)),
@@ -135,6 +143,11 @@ def _ask_mirrors(board: Dashboard) -> None:
         board.failures["mirror"] = "no mirror has written to the books yet"
 
 
+def _ask_lag(board: Dashboard) -> None:
+    if board.engine is not None:
+        board.lags = [mirror_lag(mirror, board.engine, board.at) for mirror in board.mirrors]
+
+
 def _ask_processes(board: Dashboard) -> None:
     rows = []
     for report in process_reports():
@@ -147,7 +160,7 @@ def _ask_processes(board: Dashboard) -> None:
                 display.record_link("core_processhealth", report.process, report.process),
                 display.pill(label, tone),
                 display.number_with_unit(report.latency_ms, "ms"),
-                f"{display.age_text(age_s)} ago",
+                _nowrap(f"{display.age_text(age_s)} ago"),
                 format_html('<span class="qt-detail" title="{0}">{0}</span>', report.detail),
             ]
         )
@@ -188,7 +201,7 @@ def _ask_trades(board: Dashboard) -> None:
             display.side(trade.taker_side),
             display.amount(trade.price, trade.quote),
             display.amount(trade.quantity, trade.base),
-            f"{display.age_text((board.at - trade.executed_at).total_seconds())} ago",
+            _nowrap(_age(board, trade.executed_at)),
         ]
         for trade in trades_named()[:LAST_TRADES]
     ]
@@ -211,23 +224,24 @@ def _engine_tile(board: Dashboard) -> Tile:
     return Tile("Engine", f"Epoch {engine.epoch:,}", note, tone)
 
 
-def _lag_tiles(board: Dashboard) -> Sequence[Tile]:
-    if board.engine is None or not board.mirrors:
-        missing = "engine" if board.engine is None else "mirror"
-        why = board.failures.get(missing, "")
-        return [
-            Tile("Mirror lag", "Unknown", why, display.BAD),
-            Tile("Open orders", "Unknown", why, display.BAD),
-        ]
-    lags = [mirror_lag(board.engine, mirror, board.at) for mirror in board.mirrors]
-    worst = max(lags, key=lambda lag: (lag.seconds, lag.events))
-    tone = display.GOOD if worst.is_within_limit else display.BAD
-    note = "in step with the engine" if not worst.events else f"for {display.age_text(worst.seconds)}"
-    events = "event" if worst.events == 1 else "events"
-    return [
-        Tile("Mirror lag", f"{worst.events:,} {events}", note, tone),
-        Tile("Open orders", f"{board.engine.open_orders:,}", "in the engine's books, now"),
-    ]
+def _lag_tile(board: Dashboard) -> Tile:
+    if not board.lags:
+        parts = [part for part in ("engine", "mirror", "lag") if part in board.failures]
+        return Tile("Mirror lag", "Unknown", board.failures[parts[0]], display.BAD)
+    ahead = min(board.lags, key=lambda lag: lag.events)
+    if ahead.events < 0:
+        return Tile("Mirror lag", "Ahead", ahead.reason or "", display.BAD)
+    worst = max(board.lags, key=lambda lag: (lag.seconds, lag.events))
+    noun = "event" if worst.events == 1 else "events"
+    note = f"the oldest for {display.age_text(worst.seconds)}" if worst.events else "none missing"
+    tone = display.GOOD if worst.reason is None else display.BAD
+    return Tile("Mirror lag", f"{worst.events:,} {noun}", note, tone)
+
+
+def _orders_tile(board: Dashboard) -> Tile:
+    if board.engine is None:
+        return Tile("Open orders", "Unknown", board.failures["engine"], display.BAD)
+    return Tile("Open orders", f"{board.engine.open_orders:,}", "in the engine's books, now")
 
 
 def _checkpoint_tile(board: Dashboard) -> Tile:
@@ -235,7 +249,7 @@ def _checkpoint_tile(board: Dashboard) -> Tile:
         return Tile("Books = engine", "Unknown", board.failures["mirror"], display.BAD)
     differing = [mirror.name for mirror in board.mirrors if not mirror.last_checkpoint_ok]
     if differing:
-        return Tile("Books = engine", "Differs", f"mirror {', '.join(differing)}", display.BAD)
+        return Tile("Books = engine", "Differs", ", ".join(differing), display.BAD)
     oldest = min(board.mirrors, key=lambda mirror: mirror.last_checkpoint_seq)
     if not oldest.last_checkpoint_seq:
         return Tile("Books = engine", "Not yet compared", "no checkpoint so far", display.QUIET)
@@ -247,3 +261,7 @@ def _age(board: Dashboard, instant: datetime | None) -> str:
     if instant is None:
         return ""
     return f"{display.age_text((board.at - instant).total_seconds())} ago"
+
+
+def _nowrap(text: str) -> SafeString:
+    return format_html('<span class="qt-nowrap">{}</span>', text)

@@ -18,6 +18,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from apps.core.types import EngineStatus
 from engine.proto import engine_pb2, engine_pb2_grpc
+from engine.proto.records import EVENT_HEADER, EventHeader
 
 CALL_TIMEOUT_S: Final = 2.0
 RECONNECT_BACKOFF_MS_MAX: Final = 2_000
@@ -83,3 +84,18 @@ def engine_status() -> EngineStatus:
         semantics=status.semantics,
         latency_ms=round((time.perf_counter() - started) * 1000),
     )
+
+
+def event_occurred_at(event_seq: int) -> datetime | None:
+    """Return when an event happened, asked of the engine; None if it has no such event yet."""
+    stub = engine_pb2_grpc.EventServiceStub(engine_channel())
+    request = engine_pb2.ReadRequest(first_event_seq=event_seq, last_event_seq=event_seq)
+    try:
+        for batch in stub.Read(request, timeout=CALL_TIMEOUT_S):
+            header = EventHeader._make(EVENT_HEADER.unpack_from(batch.events))
+            return _EPOCH + timedelta(microseconds=header.time_us)
+    except grpc.RpcError as error:
+        if cast("grpc.Call", error).code() == grpc.StatusCode.OUT_OF_RANGE:
+            return None
+        raise EngineUnavailableError(_plain(error)) from error
+    return None

@@ -77,7 +77,7 @@ def _ask_grpc(address: str) -> tuple[str, str]:
 def processes_look(addresses: Mapping[str, str], now: datetime) -> list[ProcessReport]:
     """Look at all processes side by side."""
     with ThreadPoolExecutor(LOOKS_AT_ONCE, thread_name_prefix="look") as pool:
-        return list(pool.map(lambda item: process_look(*item, now), addresses.items()))
+        return list(pool.map(lambda item: process_look(item[0], item[1], now), addresses.items()))
 
 
 def process_health_record(*, reports: Sequence[ProcessReport]) -> None:

@@ -5,10 +5,10 @@ Invariant: each answer reads a bounded number of rows through an index.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from decimal import Decimal
 
+from apps.core.amounts import EXACT
 from apps.ledger.models import Leg, Transaction
 from apps.markets.expressions import asset_code
 
@@ -49,9 +49,13 @@ def legs_of_transaction(header_id: int) -> list[LegLine]:
     ]
 
 
-def sums_per_asset(legs: list[LegLine]) -> dict[str, Decimal]:
-    """Return the sum of the legs of each asset. In books that balance, all are zero."""
-    sums: dict[str, Decimal] = defaultdict(Decimal)
+def sums_per_asset(legs: list[LegLine]) -> dict[str, tuple[Decimal, Decimal]]:
+    """Return (debits, credits) of each asset, both positive. In books that balance, they agree."""
+    sums: dict[str, tuple[Decimal, Decimal]] = {}
     for leg in legs:
-        sums[leg.asset_code] += leg.amount
-    return dict(sums)
+        debits, credits_ = sums.get(leg.asset_code, (Decimal(0), Decimal(0)))
+        sums[leg.asset_code] = (
+            EXACT.add(debits, max(leg.amount, Decimal(0))),
+            EXACT.add(credits_, max(-leg.amount, Decimal(0))),
+        )
+    return sums

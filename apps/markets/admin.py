@@ -36,6 +36,7 @@ class AssetAdmin(ReadOnlyModelAdmin):
         "amount_max_total",
         "number_added",
     )
+    search_help_text = "Code"
     search_texts = ("code",)
 
     @admin.display(description="Asset")
@@ -103,6 +104,7 @@ class MarketAdmin(ReadOnlyModelAdmin):
         "fee_basis",
     )
     list_filter: ClassVar[Sequence[str]] = ("state",)
+    search_help_text = "Symbol"
     search_texts = ("symbol",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Market]:

@@ -58,6 +58,7 @@ class EngineEventAdmin(ReadOnlyModelAdmin):
         ("occurred_at", DayRangeFilter),
     )
     search_integers = ("event_seq",)
+    search_help_text = "Event number"
     sortable_by = ("number",)
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
@@ -150,7 +151,7 @@ def _body_section(fields: list[FieldWords]) -> TableSection:
         for field in fields
     ]
     columns = [Column("Field"), Column("As recorded", is_numeric=True), Column("Meaning")]
-    return TableSection("Body", columns, rows)
+    return TableSection("Body", columns, rows, is_narrow=True)
 
 
 def _leads(event_seq: int, body: EventBody) -> list[Fact]:

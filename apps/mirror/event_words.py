@@ -6,6 +6,7 @@ the number it is; nothing is guessed and nothing is left out.
 
 from __future__ import annotations
 
+from enum import IntEnum
 from typing import Final, NamedTuple
 
 from apps.core.amounts import atoms_decimal
@@ -61,22 +62,8 @@ def _summary_parts(
     header: EventHeader, body: EventBody, market: MarketTerms | None, catalogue: Catalogue
 ) -> list[str]:
     match body:
-        case OrderAccepted():
-            return [
-                _side(header),
-                f"{_lots(body.quantity_lots, market)}{_at(body.price_ticks, market)}",
-                _terms(body.terms),
-                f"order {body.order_id}",
-                f"account {body.user_id}",
-            ]
-        case Trade():
-            quantity = _lots(body.quantity_lots, market)
-            taker = "taker buys" if header.flags & EventFlag.BID else "taker sells"
-            return [f"{quantity}{_at(body.price_ticks, market)}", taker, f"trade {body.trade_id}"]
-        case OrderChanged():
-            left = "ended" if header.flags & EventFlag.DONE else ""
-            left = left or f"{_lots(body.leaves_lots, market)} left"
-            return [_side(header), f"order {body.order_id}", left, _reason(header)]
+        case OrderAccepted() | OrderChanged() | Trade():
+            return _order_parts(header, body, market)
         case FundsMoved():
             moved = _atoms(body.amount_atoms, catalogue.assets.get(body.asset_id))
             return [moved, f"account {body.user_id}", _ascii(body.text)]
@@ -84,20 +71,41 @@ def _summary_parts(
             kind = _enum(CommandType, body.command_type)
             order = f"order {body.order_id}" if body.order_id else ""
             return [kind, _reason(header), order, f"account {body.user_id}"]
-        case AssetAdded() | MarketAdded():
-            return [_ascii(body.text)]
         case UserSet():
             return [f"account {body.user_id}", _enum(UserStatus, body.status)]
-        case MarketStateSet():
-            return [_enum(MarketState, body.state)]
-        case MarketFeesSet():
-            return [f"maker {body.maker_fee:,}", f"taker {body.taker_fee:,}"]
         case CheckpointAsset():
             asset = catalogue.assets.get(body.asset_id)
             return [f"{_atoms(body.held_atoms, asset)} held"]
         case Checkpoint():
             return [f"{body.row_count:,} accounts", f"digest {body.digest.hex()[:12]}…"]
-        case MarketFiltersSet():
+        case _:
+            return _listing_parts(body)
+
+
+def _order_parts(
+    header: EventHeader, body: OrderAccepted | OrderChanged | Trade, market: MarketTerms | None
+) -> list[str]:
+    if isinstance(body, OrderChanged):
+        is_done = header.flags & EventFlag.DONE
+        left = "ended" if is_done else f"{_lots(body.leaves_lots, market)} left"
+        return [_side(header), f"order {body.order_id}", left, _reason(header)]
+    quantity = f"{_lots(body.quantity_lots, market)}{_at(body.price_ticks, market)}"
+    if isinstance(body, Trade):
+        taker = "taker buys" if header.flags & EventFlag.BID else "taker sells"
+        return [quantity, taker, f"trade {body.trade_id}"]
+    ids = [f"order {body.order_id}", f"account {body.user_id}"]
+    return [_side(header), quantity, _terms(body.terms), *ids]
+
+
+def _listing_parts(body: EventBody) -> list[str]:
+    match body:
+        case AssetAdded() | MarketAdded():
+            return [_ascii(body.text)]
+        case MarketStateSet():
+            return [_enum(MarketState, body.state)]
+        case MarketFeesSet():
+            return [f"maker {body.maker_fee:,}", f"taker {body.taker_fee:,}"]
+        case _:
             return ["new bounds"]
 
 
@@ -114,13 +122,14 @@ def header_fields(header: EventHeader) -> list[FieldWords]:
 def body_fields(header: EventHeader, body: EventBody, catalogue: Catalogue) -> list[FieldWords]:
     """Return every field of the body, in the order of the record."""
     fields = []
-    for name, value in zip(body._fields, body, strict=True):
+    values: tuple[int | bytes, ...] = tuple(body)
+    for name, value in zip(body._fields, values, strict=True):
         if isinstance(value, bytes):
             shown = _ascii(value) if name == "text" else value.hex()
         else:
             shown = f"{value:,}" if name.endswith(("_atoms", "_lots", "_ticks")) else str(value)
         meaning = _meaning(header, body, name, value, catalogue)
-        fields.append(FieldWords(name, shown or "–", meaning))
+        fields.append(FieldWords(name, shown or "(none)", meaning))
     return fields
 
 
@@ -149,7 +158,7 @@ def _meaning(
     return _atoms(value, asset) if asset else ""
 
 
-_ENUMS: Final = {
+_ENUMS: Final[dict[str, type[IntEnum]]] = {
     "command_type": CommandType,
     "status": UserStatus,
     "state": MarketState,
@@ -226,10 +235,7 @@ def _terms(terms: int) -> str:
     return kind if force == TimeInForce.NONE else f"{kind} {TimeInForce(force).name}"
 
 
-def _enum(
-    kind: type[CommandType] | type[UserStatus] | type[MarketState] | type[OrderType] | type[Reason],
-    value: int,
-) -> str:
+def _enum(kind: type[IntEnum], value: int) -> str:
     try:
         return words(kind(value).name)
     except ValueError:

@@ -29,15 +29,19 @@ class MarketVolume(NamedTuple):
 
 def named(rows: QuerySet[Any]) -> QuerySet[Any]:
     """Return orders or trades with `symbol`, `base` and `quote` read along with each."""
-    return rows.annotate(symbol=market_symbol(), base=base_code(), quote=quote_code())
+    found: QuerySet[Any] = rows.annotate(
+        symbol=market_symbol(), base=base_code(), quote=quote_code()
+    )
+    return found
 
 
 def trades_named() -> QuerySet[Any]:
     """Return trades, newest first, with their names and the codes of the fees' assets."""
-    return named(Trade.objects.order_by("-event_seq")).annotate(
+    found: QuerySet[Any] = named(Trade.objects.order_by("-event_seq")).annotate(
         maker_fee_code=asset_code("maker_fee_asset_id"),
         taker_fee_code=asset_code("taker_fee_asset_id"),
     )
+    return found
 
 
 def trades_of_order(order: OpenOrder | OrderHistory) -> list[Any]:

@@ -25,7 +25,6 @@ _https = PUBLIC_ORIGIN.startswith("https://")
 ALLOWED_HOSTS = environment.allowed_hosts(_public_host)
 CSRF_TRUSTED_ORIGINS = [PUBLIC_ORIGIN]
 
-_APPS = ["core", "accounts", "markets", "ledger", "trading", "mirror", "console"]
 INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
@@ -39,7 +38,13 @@ INSTALLED_APPS = [
     "csp",
     "django_prometheus",
     "django_structlog",
-    *[f"apps.{app}" for app in _APPS if (BASE_DIR / "apps" / app / "apps.py").exists()],
+    "apps.core",
+    "apps.accounts",
+    "apps.markets",
+    "apps.ledger",
+    "apps.trading",
+    "apps.mirror",
+    "apps.console",
 ]
 
 MIDDLEWARE = [

@@ -13,7 +13,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-NOTHING: Final = mark_safe('<span class="qt-none">–</span>')  # noqa: S308 - a constant
+NOTHING: Final = mark_safe('<span class="qt-none">&ndash;</span>')
 GOOD: Final = "good"
 BAD: Final = "bad"
 WARN: Final = "warn"

@@ -33,6 +33,18 @@ class _ChangeList(ChangeList):  # type: ignore[misc]
         self.full_result_count = self.result_count
 
 
+class _Named:
+    """A record under the name that its page gives it, for the breadcrumb."""
+
+    def __init__(self, record: Model, title: str) -> None:
+        self._meta = record._meta
+        self.pk = record.pk
+        self._title = title
+
+    def __str__(self) -> str:
+        return self._title
+
+
 class ReadOnlyModelAdmin(ModelAdmin):  # type: ignore[misc]
     """Lists and record pages. Subclasses name columns, filters and `sections`.
 
@@ -107,7 +119,9 @@ class ReadOnlyModelAdmin(ModelAdmin):  # type: ignore[misc]
         """Show the list; refuse everything else."""
         if request.method not in _READ:
             return HttpResponseNotAllowed(_READ)
-        response: HttpResponseBase = super().changelist_view(request, extra_context)
+        title = str(self.opts.verbose_name_plural).capitalize()
+        context = {"title": title, **(extra_context or {})}
+        response: HttpResponseBase = super().changelist_view(request, context)
         return response
 
     def add_view(
@@ -152,7 +166,7 @@ class ReadOnlyModelAdmin(ModelAdmin):  # type: ignore[misc]
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": title,
-            "original": record,
+            "original": _Named(record, title),
             "record_title": title,
             "sections": self.sections(request, record),
             **(extra_context or {}),

@@ -47,6 +47,21 @@ class TableSection:
     note: str = ""
     empty: str = "Nothing here."
     is_table: bool = True
+    is_narrow: bool = False
+
+    @property
+    def aligned_rows(self) -> list[list[tuple[Shown, bool]]]:
+        """Each row as pairs of a cell and whether its column holds numbers."""
+        return self._aligned(self.rows)
+
+    @property
+    def aligned_footer(self) -> list[list[tuple[Shown, bool]]]:
+        """The sums, in the same form."""
+        return self._aligned(self.footer)
+
+    def _aligned(self, rows: Sequence[Sequence[Shown]]) -> list[list[tuple[Shown, bool]]]:
+        numeric = [column.is_numeric for column in self.columns]
+        return [list(zip(row, numeric, strict=True)) for row in rows]
 
 
 Section = FactSection | TableSection

@@ -1,8 +1,8 @@
 """Filters by time that use the primary key.
 
-Rows of a history are numbered in the order of time, so the rows of a period are a range of keys, and
-its ends are found by bisection: some dozens of look-ups in the primary key instead of an index on
-every time column or a read of the whole table.
+Rows of a history are numbered in the order of time, so the rows of a period are a range of keys,
+and its ends are found by bisection: some dozens of look-ups in the primary key instead of an index
+on every time column or a read of the whole table.
 """
 
 from __future__ import annotations
