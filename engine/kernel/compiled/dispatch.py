@@ -9,24 +9,72 @@ from cython.cimports.libc.stdlib import calloc, free
 from cython.cimports.libc.string import memset
 
 from engine.kernel.codes import (
+    ADD_ASSET,
+    ADD_MARKET,
     ADD_USER,
     ADJUST,
     ASSET_ID_MAX,
     CHECKPOINT,
     DEPOSIT,
+    HALT,
     HOUSE_USER_ID,
     MALFORMED,
     MARKET_ID_MAX,
     MOVE,
     PLACE,
+    SET_MARKET_FEES,
+    SET_MARKET_FILTERS,
+    SET_MARKET_STATE,
+    SET_USER_STATUS,
+    TRADING,
+    UNKNOWN_MARKET,
 )
-from engine.kernel.compiled.admin import apply_admin, open_user
 from engine.kernel.compiled.events import emit_refused
 from engine.kernel.compiled.forms import has_form
-from engine.kernel.compiled.layout import CommandPtr, CorePtr, FormPtr, u32, u64
+from engine.kernel.compiled.funds import add_user, move_money, open_user, set_user_status
+from engine.kernel.compiled.layout import CommandPtr, CorePtr, FormPtr, MarketPtr, u32, u64
+from engine.kernel.compiled.listing import (
+    add_asset,
+    add_market,
+    set_market_fees,
+    set_market_filters,
+    set_market_state,
+)
+from engine.kernel.compiled.lookups import find_market
 from engine.kernel.compiled.memory import reserve_slice
+from engine.kernel.compiled.requests import apply_order_command
 from engine.kernel.compiled.symbols import COMMAND_TYPES, POOL_ITEMS_MIN
-from engine.kernel.compiled.trading import apply_order_command
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def apply_admin(core: CorePtr, command: CommandPtr) -> u32:
+    """Apply any command that is not about an order."""
+    kind: u32 = command.kind
+    if DEPOSIT <= kind <= ADJUST:
+        return move_money(core, command)
+    if kind == ADD_USER:
+        return add_user(core, command)
+    if kind == ADD_ASSET:
+        return add_asset(core, command)
+    if kind == ADD_MARKET:
+        return add_market(core, command)
+    if kind == SET_USER_STATUS:
+        return set_user_status(core, command)
+    if kind == SET_MARKET_STATE and (command.quantity < TRADING or command.quantity > HALT):
+        return MALFORMED
+    index: u32 = find_market(core, command.market_id)
+    if not index:
+        return UNKNOWN_MARKET
+    market: MarketPtr = core.markets + index
+    if kind == SET_MARKET_FILTERS:
+        return set_market_filters(core, command, market)
+    if kind == SET_MARKET_FEES:
+        return set_market_fees(core, command, market)
+    if kind == SET_MARKET_STATE:
+        return set_market_state(core, command, market)
+    return MALFORMED
 
 
 @cython.cfunc

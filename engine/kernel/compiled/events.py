@@ -8,10 +8,7 @@ and `event_seq` rises by one with each.
 import cython
 from cython.cimports.libc.string import memset
 
-from engine.kernel.codes import (
-    REFUSED,
-    REQUEST_REPLAYED,
-)
+from engine.kernel.codes import REFUSED, REQUEST_REPLAYED
 from engine.kernel.compiled.layout import CommandPtr, CorePtr, EventPtr, OrderPtr, i64, u32, u64
 
 

@@ -10,13 +10,7 @@ import cython
 
 from engine.kernel.codes import INT64_MAX, PPM
 from engine.kernel.compiled.layout import MarketPtr, OrderPtr, TermsPtr, i64, u32
-from engine.kernel.compiled.symbols import (
-    MAKER,
-    TAKER,
-    TOO_MUCH,
-    add_overflows,
-    multiply_overflows,
-)
+from engine.kernel.compiled.symbols import MAKER, TAKER, TOO_MUCH, add_overflows, multiply_overflows
 
 
 @cython.cfunc

@@ -1,4 +1,5 @@
 # mypy: ignore-errors
+# ruff: noqa: F821  (a bare annotation declares a C variable)
 """The compiled kernel's face: `apply`, the queries, and its rows for the state hash.
 
 Invariant: queries read between two calls of `apply` only, so what they see is a whole state.
@@ -7,11 +8,7 @@ Invariant: queries read between two calls of `apply` only, so what they see is a
 import struct
 
 import cython
-from cython.cimports.cpython.buffer import (
-    PyBUF_SIMPLE,
-    PyBuffer_Release,
-    PyObject_GetBuffer,
-)
+from cython.cimports.cpython.buffer import PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 from cython.cimports.libc.stdlib import free, malloc
 from cython.cimports.libc.string import memcpy
@@ -40,9 +37,9 @@ from engine.kernel.compiled.layout import (
     u32,
     u64,
 )
+from engine.kernel.compiled.lookups import find_market, find_order
 from engine.kernel.compiled.symbols import MAKER, SLICE_COMMANDS, TAKER
 from engine.kernel.compiled.tables import find
-from engine.kernel.compiled.trading import find_market, find_order
 from engine.kernel.limits import DEFAULT_LIMITS
 from engine.proto import records
 

@@ -24,12 +24,7 @@ from engine.kernel.compiled.layout import (
     u32,
     u64,
 )
-from engine.kernel.compiled.symbols import (
-    CHUNK_LEVELS,
-    CHUNK_LEVELS_MERGED,
-    NO_KEY,
-    SECTIONS_MIN,
-)
+from engine.kernel.compiled.symbols import CHUNK_LEVELS, CHUNK_LEVELS_MERGED, NO_KEY, SECTIONS_MIN
 
 
 @cython.cfunc

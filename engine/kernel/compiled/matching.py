@@ -26,29 +26,9 @@ from engine.kernel.compiled.layout import (
     u64,
 )
 from engine.kernel.compiled.levels import best_level, close_level, key_of, side_of
-from engine.kernel.compiled.memory import mix
 from engine.kernel.compiled.symbols import MAKER, NO_KEY, TAKER
 from engine.kernel.compiled.tables import remove
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def has_text(text: cython.pointer(u64)) -> cython.bint:
-    return (text[0] | text[1] | text[2] | text[3] | text[4]) != 0
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def text_key(user: u32, text: cython.pointer(u64)) -> u64:
-    """Return the key of a user's client order id; different ones may share it."""
-    key: u64 = user
-    word: u32
-    for word in range(5):
-        key = mix(key ^ text[word])
-    return key
+from engine.kernel.compiled.texts import has_text, text_key
 
 
 @cython.cfunc

@@ -9,6 +9,7 @@ anything. Invariant: no allocation happens between the first and the last change
 import cython
 from cython.cimports.libc.stdlib import calloc, free, realloc
 
+from engine.kernel.codes import REQUEST_WINDOW
 from engine.kernel.compiled.layout import (
     AccountPtr,
     AssetPtr,
@@ -30,11 +31,10 @@ from engine.kernel.compiled.layout import (
 from engine.kernel.compiled.symbols import (
     EVENTS_PER_COMMAND,
     POOL_ITEMS_MIN,
-    REQUEST_WINDOW,
     TABLE_SLOTS_MIN,
     WINDOW_ITEMS_MIN,
 )
-from engine.kernel.compiled.tables import reserve_table
+from engine.kernel.compiled.tables import mix, reserve_table
 
 
 @cython.cfunc
@@ -192,17 +192,6 @@ def business_slot(core: CorePtr, low: u64, high: u64) -> BusinessIdPtr:
         place = (place + 1) & core.business_mask
         slot = core.business + place
     return slot
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def mix(word: u64) -> u64:
-    """Return a word in which every bit depends on every bit of the given one (as in Murmur3)."""
-    word = (word ^ (word >> 33)) * cython.cast(u64, 0xFF51AFD7ED558CCD)
-    word = (word ^ (word >> 33)) * cython.cast(u64, 0xC4CEB9FE1A85EC53)
-    return word ^ (word >> 33)
 
 
 @cython.cfunc

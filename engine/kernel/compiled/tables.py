@@ -17,6 +17,17 @@ from engine.kernel.compiled.symbols import TABLE_SLOTS_MIN
 @cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
+def mix(word: u64) -> u64:
+    """Return a word in which every bit depends on every bit of the given one (as in Murmur3)."""
+    word = (word ^ (word >> 33)) * cython.cast(u64, 0xFF51AFD7ED558CCD)
+    word = (word ^ (word >> 33)) * cython.cast(u64, 0xC4CEB9FE1A85EC53)
+    return word ^ (word >> 33)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
 def home_of(table: TablePtr, key: u64) -> u64:
     """Return the slot where the search for a key starts (Fibonacci hashing)."""
     return (key * cython.cast(u64, 0x9E3779B97F4A7C15)) >> table.shift

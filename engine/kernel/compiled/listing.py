@@ -1,132 +1,64 @@
 # mypy: ignore-errors
-"""Assets, markets, users and money of the compiled kernel (checkpoints: see `checkpoint`).
+# ruff: noqa: F821  (a bare annotation declares a C variable)
+"""Assets and markets: adding them, and a market's filters, fees and state.
 
-A handler returns a reason before it has changed anything, or changes everything and returns OK.
-Invariant: per asset, the sum over all accounts is deposits - withdrawals + adjustments.
+Invariant: a market is listed only if one tick for one lot is a whole number of quote atoms.
 """
 
 import cython
 from cython.cimports.libc.string import memset
 
 from engine.kernel.codes import (
-    ACTIVE,
-    ADD_ASSET,
-    ADD_MARKET,
-    ADD_USER,
-    ADJUST,
     ALREADY_EXISTS,
     ASSET_ADDED,
     ASSET_CODE_CHARS_MAX,
     ASSET_ID_MAX,
     CAPACITY,
     DECIMALS_MAX,
-    DEPOSIT,
     FEE_IN_QUOTE,
     FEE_PER_LOT,
     FEE_PER_LOT_MAX,
-    FUNDS_ADJUSTED,
-    FUNDS_DEPOSITED,
-    FUNDS_WITHDRAWN,
-    HALT,
     HOUSE_USER_ID,
-    INSUFFICIENT_BALANCE,
     INT64_MAX,
-    INVALID_AMOUNT,
     INVALID_DECIMALS,
     INVALID_FEE,
     INVALID_FILTER,
     INVALID_MAX_TOTAL,
     INVALID_SYMBOL,
     INVALID_TICK_OR_LOT,
-    MALFORMED,
     MARKET_ADDED,
     MARKET_FEES_SET,
     MARKET_FILTERS_SET,
     MARKET_ID_MAX,
     MARKET_STATE_SET,
-    MAX_TOTAL_EXCEEDED,
     NOTHING_CHANGES,
     OK,
-    OVERFLOW,
     PPM,
-    REQUEST_ID_REQUIRED,
-    REQUEST_ID_REUSED,
-    SET_MARKET_FEES,
-    SET_MARKET_FILTERS,
-    SET_MARKET_STATE,
-    SET_USER_STATUS,
-    SUSPENDED,
     SYMBOL_CHARS_MAX,
     TRADING,
     UNKNOWN_ASSET,
     UNKNOWN_MARKET,
-    UNKNOWN_USER,
-    USER_ADDED,
-    USER_ID_MAX,
-    USER_STATUS_SET,
-    WITHDRAW,
 )
-from engine.kernel.compiled.accounts import available_in, credit, find_account, open_account
-from engine.kernel.compiled.events import emit_clear, emit_replayed, put_request_id, put_text
+from engine.kernel.compiled.accounts import find_account, open_account
+from engine.kernel.compiled.events import emit_clear, emit_replayed, put_text
 from engine.kernel.compiled.fees import product
-from engine.kernel.compiled.forms import fingerprint_of, is_code_text, is_plain_text
+from engine.kernel.compiled.forms import fingerprint_of
 from engine.kernel.compiled.layout import (
     AssetPtr,
-    BusinessIdPtr,
     CommandPtr,
     CorePtr,
     EventPtr,
     Market,
     MarketPtr,
-    UserPtr,
     i64,
     u8,
     u32,
     u64,
 )
-from engine.kernel.compiled.memory import business_slot, reserve_assets, reserve_markets
+from engine.kernel.compiled.lookups import find_asset, find_market
+from engine.kernel.compiled.memory import reserve_assets, reserve_markets
 from engine.kernel.compiled.symbols import HOUSE, MAKER, NO_KEY, TAKER
-from engine.kernel.compiled.tables import find, insert
-from engine.kernel.compiled.trading import find_market, is_same_text
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def apply_admin(core: CorePtr, command: CommandPtr) -> u32:
-    """Apply any command that is not about an order."""
-    kind: u32 = command.kind
-    if kind == DEPOSIT or kind == WITHDRAW or kind == ADJUST:
-        return move_money(core, command)
-    if kind == ADD_USER:
-        return add_user(core, command)
-    if kind == ADD_ASSET:
-        return add_asset(core, command)
-    if kind == ADD_MARKET:
-        return add_market(core, command)
-    if kind == SET_USER_STATUS:
-        return set_user_status(core, command)
-    if kind == SET_MARKET_STATE and (command.quantity < TRADING or command.quantity > HALT):
-        return MALFORMED
-    index: u32 = find_market(core, command.market_id)
-    if not index:
-        return UNKNOWN_MARKET
-    market: MarketPtr = core.markets + index
-    if kind == SET_MARKET_FILTERS:
-        return set_market_filters(core, command, market)
-    if kind == SET_MARKET_FEES:
-        return set_market_fees(core, command, market)
-    if kind == SET_MARKET_STATE:
-        return set_market_state(core, command, market)
-    return MALFORMED
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def find_asset(core: CorePtr, asset_id: i64) -> u32:
-    return core.asset_of_id[asset_id] if 0 <= asset_id <= ASSET_ID_MAX else 0
+from engine.kernel.compiled.texts import copy_text, is_code_text, is_same_text
 
 
 @cython.cfunc
@@ -191,24 +123,15 @@ def add_asset(core: CorePtr, command: CommandPtr) -> u32:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def copy_text(target: cython.pointer(u64), source: cython.pointer(u64)) -> cython.void:
-    word: u32
-    for word in range(5):
-        target[word] = source[word]
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
 def tick_lot_of(command: CommandPtr, decimals: u32) -> i64:
     """Return the quote atoms of one tick for one lot, 0 if that is no whole number that fits."""
     if command.price <= 0 or command.quantity <= 0:
         return 0
     atoms: i64 = product(command.price, command.quantity)
     unit: i64 = 1
-    step: u32
-    for step in range(decimals):
+    while decimals:
         unit *= 10
+        decimals -= 1
     return atoms // unit if atoms > 0 and atoms % unit == 0 else 0
 
 
@@ -372,172 +295,3 @@ def set_market_state(core: CorePtr, command: CommandPtr, market: MarketPtr) -> u
     market.state = cython.cast(u8, command.quantity)
     emit_clear(core, MARKET_STATE_SET, market.market_id).body[0] = command.quantity
     return OK
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def add_user(core: CorePtr, command: CommandPtr) -> u32:
-    if command.user_id < 1 or command.user_id > USER_ID_MAX:
-        return UNKNOWN_USER
-    index: u32 = find(cython.address(core.user_table), cython.cast(u64, command.user_id))
-    if index:
-        emit_replayed(core, command, 0, core.users[index].first_event_seq, OK)
-        return OK
-    if core.user_table.count >= core.users_max:
-        return CAPACITY
-    emit_user(core, USER_ADDED, command.user_id, ACTIVE)
-    open_user(core, command.user_id, core.event_seq)
-    insert(cython.address(core.user_table), cython.cast(u64, command.user_id), core.user_top - 1)
-    return OK
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def open_user(core: CorePtr, user_id: i64, first_event_seq: i64) -> cython.void:
-    user: UserPtr = core.users + core.user_top
-    memset(user, 0, cython.sizeof(user[0]))
-    user.user_id = user_id
-    user.first_event_seq = first_event_seq
-    user.status = ACTIVE
-    core.user_top += 1
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def emit_user(core: CorePtr, kind: u32, user_id: i64, status: i64) -> cython.void:
-    event: EventPtr = emit_clear(core, kind, 0)
-    event.body[0] = user_id
-    event.body[1] = status
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def set_user_status(core: CorePtr, command: CommandPtr) -> u32:
-    if command.quantity < ACTIVE or command.quantity > SUSPENDED:
-        return MALFORMED
-    index: u32 = find(cython.address(core.user_table), cython.cast(u64, command.user_id))
-    if not index:
-        return UNKNOWN_USER
-    if core.users[index].status == command.quantity:
-        return NOTHING_CHANGES
-    core.users[index].status = cython.cast(u8, command.quantity)
-    emit_user(core, USER_STATUS_SET, command.user_id, command.quantity)
-    return OK
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def running_total(asset: AssetPtr, kind: u32) -> cython.pointer(i64):
-    """Return where an asset's total of this kind of money command is kept."""
-    if kind == DEPOSIT:
-        return cython.address(asset.deposited)
-    return cython.address(asset.withdrawn) if kind == WITHDRAW else cython.address(asset.adjusted)
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def amount_refusal(command: CommandPtr, asset: AssetPtr, available: i64) -> u32:
-    """Whether an amount cannot be booked. What all accounts hold together is never negative and
-    never above max_total, so none of these sums leaves int64."""
-    amount: i64 = command.amount
-    if amount == 0 or amount < -INT64_MAX or (amount < 0 and command.kind != ADJUST):
-        return INVALID_AMOUNT
-    change: i64 = -amount if command.kind == WITHDRAW else amount
-    supply: i64 = supply_of(asset)
-    if change > 0 and change > asset.max_total - supply:
-        return MAX_TOTAL_EXCEEDED
-    if change < 0 and -change > available:
-        return INSUFFICIENT_BALANCE
-    total: i64 = running_total(asset, command.kind)[0]
-    if (amount > 0 and total > INT64_MAX - amount) or (amount < 0 and total < -INT64_MAX - amount):
-        return OVERFLOW
-    return OK
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def supply_of(asset: AssetPtr) -> i64:
-    """Return what all accounts together must hold now. The steps may wrap, the result fits."""
-    return cython.cast(
-        i64,
-        cython.cast(u64, asset.deposited)
-        - cython.cast(u64, asset.withdrawn)
-        + cython.cast(u64, asset.adjusted),
-    )
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def money_refusal(core: CorePtr, command: CommandPtr, user: u32) -> u32:
-    index: u32 = find_asset(core, command.asset_id)
-    if not index:
-        return UNKNOWN_ASSET
-    account: u32 = find_account(core, command.user_id, command.asset_id)
-    reason: u32 = amount_refusal(command, core.assets + index, available_in(core, account))
-    if reason:
-        return reason
-    missing: u64 = not account
-    if core.account_top - 1 + missing > core.accounts_max:
-        return CAPACITY
-    return CAPACITY if core.business_count >= core.business_ids_max else OK
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def move_money(core: CorePtr, command: CommandPtr) -> u32:
-    """Apply DEPOSIT, WITHDRAW or ADJUST: once for ever per request id."""
-    if not is_plain_text(command.text):
-        return MALFORMED
-    if not (command.request_low | command.request_high):
-        return REQUEST_ID_REQUIRED
-    user: u32 = HOUSE
-    if command.user_id != HOUSE_USER_ID:
-        user = find(cython.address(core.user_table), cython.cast(u64, command.user_id))
-    if not user:
-        return UNKNOWN_USER
-    content: u64 = fingerprint_of(command)
-    slot: BusinessIdPtr = business_slot(core, command.request_low, command.request_high)
-    if slot.first_event_seq:
-        if slot.fingerprint != content:
-            return REQUEST_ID_REUSED
-        emit_replayed(core, command, 0, slot.first_event_seq, OK)
-        return OK
-    reason: u32 = money_refusal(core, command, user)
-    if reason:
-        return reason
-    asset: AssetPtr = core.assets + find_asset(core, command.asset_id)
-    change: i64 = -command.amount if command.kind == WITHDRAW else command.amount
-    credit(core, open_account(core, user, command.asset_id), change)
-    running_total(asset, command.kind)[0] += command.amount
-    emit_funds(core, command)
-    slot.request_low = command.request_low
-    slot.request_high = command.request_high
-    slot.fingerprint = content
-    slot.first_event_seq = core.event_seq
-    core.business_count += 1
-    return OK
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def emit_funds(core: CorePtr, command: CommandPtr) -> cython.void:
-    kind: u32 = FUNDS_ADJUSTED
-    if command.kind != ADJUST:
-        kind = FUNDS_DEPOSITED if command.kind == DEPOSIT else FUNDS_WITHDRAWN
-    event: EventPtr = emit_clear(core, kind, 0)
-    event.body[0] = command.user_id
-    event.body[1] = command.asset_id
-    event.body[2] = command.amount
-    put_request_id(event, 5, command.request_low, command.request_high)
-    put_text(event, command.text)

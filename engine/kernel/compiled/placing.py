@@ -1,0 +1,312 @@
+# mypy: ignore-errors
+# ruff: noqa: F821  (a bare annotation declares a C variable)
+"""PLACE: what is checked, in which order, and how an accepted order enters the book.
+
+Everything is decided on a draft that takes no place yet; so a refused order leaves nothing behind.
+Invariant: an accepted order has its whole reserve locked before it meets the book.
+"""
+
+import cython
+
+from engine.kernel.codes import (
+    ACTIVE,
+    BID,
+    BUDGET,
+    CAPACITY,
+    DUPLICATE_CLIENT_ORDER_ID,
+    DUPLICATE_ORDER_ID,
+    FOK,
+    FOK_BUDGET,
+    GTC,
+    INSUFFICIENT_BALANCE,
+    INVALID_PRICE,
+    INVALID_QUANTITY,
+    LIMIT,
+    LIMIT_MAKER,
+    LOT_SIZE,
+    MARKET,
+    MARKET_NOT_TRADING,
+    NOTIONAL,
+    OK,
+    ORDER_ACCEPTED,
+    ORDER_EXPIRED,
+    OVERFLOW,
+    PRICE_FILTER,
+    TIME_IN_FORCE,
+    TRADING,
+    UNKNOWN_MARKET,
+    USER_SUSPENDED,
+    WOULD_TAKE,
+)
+from engine.kernel.compiled.accounts import available_in, find_account, lock, open_account
+from engine.kernel.compiled.events import emit, put_text
+from engine.kernel.compiled.fees import (
+    bid_hold,
+    higher,
+    hold_price,
+    notional_of,
+    product,
+    with_sweep_fee,
+)
+from engine.kernel.compiled.layout import (
+    CommandPtr,
+    CorePtr,
+    EventPtr,
+    MarketPtr,
+    OrderPtr,
+    Sweep,
+    SweepPtr,
+    TermsPtr,
+    i64,
+    u32,
+    u64,
+)
+from engine.kernel.compiled.levels import enqueue, reserve_section, side_of
+from engine.kernel.compiled.lookups import find_market, find_order
+from engine.kernel.compiled.matching import end_order, held_account, match, survey
+from engine.kernel.compiled.memory import reserve_events
+from engine.kernel.compiled.symbols import EVENTS_PER_COMMAND, MAKER, TAKER
+from engine.kernel.compiled.tables import home_of, insert, next_match
+from engine.kernel.compiled.texts import copy_text, has_text, is_same_text, text_key
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def entry_refusal(core: CorePtr, user: u32, market: u32) -> u32:
+    """Whether this user may enter or move orders in this market now."""
+    if not market:
+        return UNKNOWN_MARKET
+    if core.users[user].status != ACTIVE:
+        return USER_SUSPENDED
+    return OK if core.markets[market].state == TRADING else MARKET_NOT_TRADING
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def is_within_price_filter(market: MarketPtr, price: i64) -> cython.bint:
+    return market.price_min <= price <= market.price_max
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def content_refusal(core: CorePtr, command: CommandPtr, market: MarketPtr) -> u32:
+    """Check id, quantity, price, ceiling and filters of a PLACE, and that its products fit."""
+    if command.order_id <= 0 or find_order(core, command.order_id):
+        return DUPLICATE_ORDER_ID
+    if command.quantity <= 0:
+        return INVALID_QUANTITY
+    if command.order_type == LIMIT or command.order_type == LIMIT_MAKER:
+        if command.price <= 0 or (command.ceiling and command.ceiling < command.price):
+            return INVALID_PRICE
+        if not is_within_price_filter(market, command.price):
+            return PRICE_FILTER
+    if command.quantity < market.quantity_min or command.quantity > market.quantity_max:
+        return LOT_SIZE
+    if product(command.quantity, market.lot_atoms) < 0:
+        return OVERFLOW
+    if notional_of(market, higher(command.price, command.ceiling), command.quantity) < 0:
+        return OVERFLOW
+    return OK
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def draft_order(core: CorePtr, command: CommandPtr, user: u32, market_index: u32) -> u32:
+    """Write a new order into the next free place without taking the place: nothing has changed."""
+    index: u32 = core.order_free if core.order_free else core.order_top
+    market: MarketPtr = core.markets + market_index
+    order: OrderPtr = core.orders + index
+    terms: TermsPtr = core.terms + index
+    order.order_id = command.order_id
+    order.price = command.price
+    order.leaves = command.quantity
+    order.reserved = 0
+    order.ceiling = command.ceiling
+    order.level = 0
+    order.user = user
+    order.market = market_index
+    order.is_bid = command.side == BID
+    order.order_type = command.order_type
+    order.is_listed = 0
+    terms.quantity = command.quantity
+    terms.rates[MAKER] = market.rates[MAKER]
+    terms.rates[TAKER] = market.rates[TAKER]
+    terms.cumulative[MAKER] = terms.cumulative[TAKER] = 0
+    terms.charged[MAKER] = terms.charged[TAKER] = 0
+    copy_text(terms.text, command.text)
+    return index
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def first_reserve(core: CorePtr, index: u32, budget: i64, sweep: SweepPtr) -> i64:
+    """Return what a new order must hold, or TOO_MUCH."""
+    order: OrderPtr = core.orders + index
+    terms: TermsPtr = core.terms + index
+    market: MarketPtr = core.markets + order.market
+    if not order.is_bid:
+        return order.leaves * market.lot_atoms
+    if order.order_type == FOK_BUDGET:
+        return with_sweep_fee(market, terms, budget, order.leaves)
+    if order.order_type == MARKET:
+        return with_sweep_fee(market, terms, sweep.notional, sweep.lots)
+    return bid_hold(market, terms, hold_price(order), order.leaves)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def value_refusal(core: CorePtr, index: u32, budget: i64, reserve: i64) -> u32:
+    """Whether an order's hold leaves int64, or its value is below the market's least notional."""
+    order: OrderPtr = core.orders + index
+    market: MarketPtr = core.markets + order.market
+    if order.order_type == MARKET:
+        return OK
+    if reserve < 0:
+        return OVERFLOW
+    value: i64 = budget if budget else notional_of(market, order.price, order.leaves)
+    return NOTIONAL if value < market.notional_min else OK
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def is_text_in_use(core: CorePtr, user: u32, text: cython.pointer(u64)) -> cython.bint:
+    """Whether the user has an open order with this client order id, in any market."""
+    if not has_text(text):
+        return False
+    key: u64 = text_key(user, text)
+    slot: u64 = home_of(cython.address(core.text_table), key)
+    index: u32 = next_match(cython.address(core.text_table), key, cython.address(slot))
+    while index:
+        if core.orders[index].user == user and is_same_text(core.terms[index].text, text):
+            return True
+        index = next_match(cython.address(core.text_table), key, cython.address(slot))
+    return False
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def lacks_room(core: CorePtr, base_account: u32, quote_account: u32) -> cython.bint:
+    """Whether one more order, or the accounts it needs and does not find, would pass a limit."""
+    missing: u64 = (not base_account) + (not quote_account)
+    accounts: u64 = core.account_top - 1
+    return core.order_table.count >= core.open_orders_max or accounts + missing > core.accounts_max
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def place(core: CorePtr, command: CommandPtr, user: u32) -> u32:
+    market_index: u32 = find_market(core, command.market_id)
+    reason: u32 = entry_refusal(core, user, market_index)
+    if reason:
+        return reason
+    market: MarketPtr = core.markets + market_index
+    reason = content_refusal(core, command, market)
+    if reason:
+        return reason
+    index: u32 = draft_order(core, command, user, market_index)
+    order: OrderPtr = core.orders + index
+    sweep: Sweep
+    survey(core, index, cython.address(sweep))
+    reserve: i64 = first_reserve(core, index, command.amount, cython.address(sweep))
+    reason = value_refusal(core, index, command.amount, reserve)
+    if reason:
+        return reason
+    if is_text_in_use(core, user, command.text):
+        return DUPLICATE_CLIENT_ORDER_ID
+    if order.order_type == LIMIT_MAKER and sweep.lots:
+        return WOULD_TAKE
+    base_account: u32 = find_account(core, command.user_id, market.base_asset_id)
+    quote_account: u32 = find_account(core, command.user_id, market.quote_asset_id)
+    available: i64 = available_in(core, quote_account if order.is_bid else base_account)
+    if reserve < 0 or reserve > available:
+        return INSUFFICIENT_BALANCE
+    if lacks_room(core, base_account, quote_account):
+        return CAPACITY
+    if not reserve_events(core, sweep.orders + EVENTS_PER_COMMAND) or not reserve_section(
+        core, side_of(core, market_index, order.is_bid)
+    ):
+        return OK
+    accept(core, command, index, reserve)
+    enter_book(core, command, index, cython.address(sweep))
+    return OK
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def accept(core: CorePtr, command: CommandPtr, index: u32, reserve: i64) -> cython.void:
+    """Take the drafted order's place, lock its reserve and say so."""
+    order: OrderPtr = core.orders + index
+    terms: TermsPtr = core.terms + index
+    market: MarketPtr = core.markets + order.market
+    if index == core.order_free:
+        core.order_free = order.next
+    else:
+        core.order_top += 1
+    terms.base_account = open_account(core, order.user, market.base_asset_id)
+    terms.quote_account = open_account(core, order.user, market.quote_asset_id)
+    order.reserved = reserve
+    lock(core, held_account(core, index), reserve)
+    event: EventPtr = emit(core, ORDER_ACCEPTED, order.is_bid, OK, market.market_id)
+    event.body[0] = order.order_id
+    event.body[1] = command.user_id
+    event.body[2] = order.price
+    event.body[3] = order.leaves
+    event.body[4] = command.ceiling if command.ceiling else command.amount
+    event.body[5] = reserve
+    event.body[6] = command.order_type | command.time_in_force << 8
+    put_text(event, command.text)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def enter_book(core: CorePtr, command: CommandPtr, index: u32, sweep: SweepPtr) -> cython.void:
+    """Match an accepted order as its type says, then rest or expire what is left."""
+    order: OrderPtr = core.orders + index
+    if command.time_in_force == FOK and sweep.lots < order.leaves:
+        end_order(core, index, ORDER_EXPIRED, 0, TIME_IN_FORCE)
+        return
+    if command.order_type == FOK_BUDGET and not is_budget_met(command, sweep):
+        end_order(core, index, ORDER_EXPIRED, 0, BUDGET)
+        return
+    if sweep.lots:
+        match(core, index)
+        if sweep.lots == command.quantity:
+            return
+    if command.time_in_force == GTC or command.order_type == LIMIT_MAKER:
+        order.is_listed = 1
+        insert(cython.address(core.order_table), cython.cast(u64, order.order_id), index)
+        if has_text(command.text):
+            key: u64 = text_key(order.user, command.text)
+            insert(cython.address(core.text_table), key, index)
+        enqueue(core, index)
+    else:
+        end_order(core, index, ORDER_EXPIRED, 0, TIME_IN_FORCE)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def is_budget_met(command: CommandPtr, sweep: SweepPtr) -> cython.bint:
+    """Whether all of it trades at once, for at most (bid) or at least (ask) the budget."""
+    if sweep.lots < command.quantity:
+        return False
+    if sweep.notional < 0:  # beyond int64, and so beyond any budget
+        return command.side != BID
+    if command.side == BID:
+        return sweep.notional <= command.amount
+    return sweep.notional >= command.amount
