@@ -98,7 +98,7 @@ def atoms(amount: Decimal) -> int:
     """Return a decimal amount in atoms of an eight-decimal asset. ListingError if not whole."""
     scaled = amount.scaleb(ASSET_DECIMALS)
     if scaled != scaled.to_integral_value():
-        raise ListingError(f"{amount} has more than {ASSET_DECIMALS} decimals")
+        raise ListingError(f"{amount:f} has more than {ASSET_DECIMALS} decimals")
     return int(scaled)
 
 

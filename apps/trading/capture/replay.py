@@ -203,7 +203,7 @@ class CaptureReplay:
             if found != wanted:
                 raise BookMismatchError(
                     f"{step.symbol} {step.label}: {side.name.lower()} level {place + 1} is "
-                    f"{found} (ticks, lots), the recording has {wanted}: {quantity} at {price}"
+                    f"{found} (ticks, lots), the recording has {wanted}: {quantity:f} at {price:f}"
                 )
         if len(levels) > len(expected):
             extra = levels[len(expected)]
