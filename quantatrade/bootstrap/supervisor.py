@@ -134,6 +134,9 @@ class Supervisor:
                 uptime_s=None,
                 log=None,
             )
+        server = self._configuration.postgres_server()
+        if not self._configuration.is_external("postgres") and not server.data.exists():
+            self._say("making the database cluster …")
         for spec in all_processes(self._configuration):
             self._keepers[spec.name] = Keeper(
                 spec,

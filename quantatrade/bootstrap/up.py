@@ -7,6 +7,7 @@ running.
 
 import argparse
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
@@ -39,6 +40,8 @@ from quantatrade.bootstrap.table import summary_table
 
 DETACHED_VARIABLE = "QT_UP_DETACHED"
 INTERRUPT_TIMEOUT_S = 120.0
+READY_TIMEOUT_S = 5.0
+POLL_INTERVAL_S = 0.05
 
 
 def add_up_arguments(parser: argparse.ArgumentParser) -> None:
@@ -115,20 +118,24 @@ def _detach(state: StateDirectory, arguments: list[str]) -> int:
         env={**os.environ, DETACHED_VARIABLE: "1"},
     )
     try:
-        with supervisor.stdout or open(os.devnull, "rb") as output:  # noqa: PTH123
-            for line in output:
+        for line in supervisor.stdout or ():
+            with contextlib.suppress(BrokenPipeError):  # it starts, whether or not we are read
                 sys.stdout.buffer.write(line)
                 sys.stdout.buffer.flush()
     except KeyboardInterrupt:
         supervisor.send_signal(signal.SIGTERM)
         supervisor.wait(INTERRUPT_TIMEOUT_S)
         raise
-    # It closes its output when it is ready, and when it ends.
-    deadline = time.monotonic() + 5.0
+    return _outcome(state, supervisor)
+
+
+def _outcome(state: StateDirectory, supervisor: subprocess.Popen[bytes]) -> int:
+    """0 if the supervisor closed its output because it is ready, else how it ended."""
+    deadline = time.monotonic() + READY_TIMEOUT_S
     while supervisor.poll() is None and time.monotonic() < deadline:
         if current_status(state).phase == "running":
             return 0
-        time.sleep(0.05)
+        time.sleep(POLL_INTERVAL_S)
     return supervisor.wait(INTERRUPT_TIMEOUT_S)
 
 
