@@ -38,7 +38,8 @@ def digest_account(core: CorePtr, account: AccountPtr, digest: object) -> tuple:
     total: i64 = account.available + account.locked
     asset.held += total - account.checkpoint_total
     account.checkpoint_total = total
-    old = account.checkpoint_hash_high << 64 | account.checkpoint_hash_low
+    old_high: object = account.checkpoint_hash_high  # a Python int: C would lose the shifted bits
+    old = old_high << 64 | account.checkpoint_hash_low
     new = row_hash(account)
     account.checkpoint_hash_low = new & WORD_MASK
     account.checkpoint_hash_high = new >> 64

@@ -147,6 +147,8 @@ def open_core(core: CorePtr) -> cython.bint:
     core.forms = cython.cast(FormPtr, calloc(COMMAND_TYPES, cython.sizeof(core.forms[0])))
     if not core.market_of_id or not core.asset_of_id or not core.forms:
         return False
+    # A type that no form is set for must have no bit set, its own number included: it is unknown.
+    memset(core.forms, 0xFF, COMMAND_TYPES * cython.sizeof(core.forms[0]))
     if not reserve_slice(core, POOL_ITEMS_MIN, POOL_ITEMS_MIN, POOL_ITEMS_MIN):
         return False
     open_user(core, HOUSE_USER_ID, 0)

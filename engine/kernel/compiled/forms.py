@@ -30,7 +30,7 @@ from engine.kernel.compiled.texts import has_text, is_plain_text
 @cython.exceptval(check=False)
 def has_form(core: CorePtr, command: CommandPtr) -> cython.bint:
     """Whether the type is known and every field that it does not use is zero."""
-    if command.kind >= COMMAND_TYPES:
+    if not command.kind or command.kind >= COMMAND_TYPES:
         return False
     form: FormPtr = core.forms + command.kind
     words: cython.pointer(u64) = cython.cast(cython.pointer(u64), command)

@@ -21,15 +21,14 @@ from engine.kernel.codes import (
     MALFORMED,
     MARKET,
     OK,
-    REQUEUE,
 )
+from engine.kernel.forms import FORMS, Form
 from engine.kernel.limits import ASSET_CODE_CHARS_MAX, SYMBOL_CHARS_MAX
 from engine.proto.records import (
     CLIENT_ORDER_ID_CHARS_MAX,
     COMMAND,
     TEXT_BYTES,
     Command,
-    CommandFlag,
     CommandType,
     MarketState,
     Reason,
@@ -82,19 +81,19 @@ def place_form(fields: Fields) -> int:
     return Reason.INVALID_AMOUNT if amount <= 0 else OK
 
 
-def _form(*names: str, flags: int = 0) -> Callable[[Fields], int]:
-    """Return the check of a command type that uses these fields (type aside) and flag bits."""
+def _form_of(form: Form) -> Callable[[Fields], int]:
+    """Return the check that all fields and flag bits which a form does not use are zero."""
     unused = [
         index
         for index, name in enumerate(Command._fields)
-        if name not in ("type", *names) and not (name == "flags" and flags)
+        if name not in ("type", "flags", *form.fields)
     ]
     take_unused = itemgetter(*unused)
     zeros = take_unused(COMMAND.unpack(bytes(COMMAND.size)))
-    forbidden = ~flags if flags else 0
+    stray_flags = ~form.flags
 
     def check(fields: Fields) -> int:
-        return MALFORMED if take_unused(fields) != zeros or fields[4] & forbidden else OK
+        return MALFORMED if take_unused(fields) != zeros or fields[4] & stray_flags else OK
 
     return check
 
@@ -121,34 +120,18 @@ def _names_its_owner(fields: Fields) -> bool:
     return not (fields[4] and fields[8])  # an operator's cancel carries no user
 
 
-_MONEY: Final = _then(_form("user_id", "asset_id", "amount", "request_id", "text"), _has_reference)
-FORMS: Final[dict[int, Callable[[Fields], int]]] = {
-    CommandType.ADD_ASSET: _form("asset_id", "quantity", "amount", "text"),
-    CommandType.ADD_MARKET: _form(
-        "market_id", "asset_id", "order_id", "price", "quantity", "amount", "ceiling", "text",
-        flags=CommandFlag.FEE_IN_QUOTE | CommandFlag.FEE_PER_LOT,
-    ),
-    CommandType.SET_MARKET_FILTERS: _form(
-        "market_id", "price", "ceiling", "quantity", "order_id", "amount"
-    ),
-    CommandType.SET_MARKET_FEES: _form("market_id", "amount", "ceiling"),
-    CommandType.SET_MARKET_STATE: _then(_form("market_id", "quantity"), _is_market_state),
-    CommandType.ADD_USER: _form("user_id"),
-    CommandType.SET_USER_STATUS: _then(_form("user_id", "quantity"), _is_user_status),
-    CommandType.DEPOSIT: _MONEY,
-    CommandType.WITHDRAW: _MONEY,
-    CommandType.ADJUST: _MONEY,
-    CommandType.PLACE: place_form,
-    CommandType.CANCEL: _then(
-        _form("market_id", "user_id", "order_id", "request_id", flags=CommandFlag.OPERATOR),
-        _names_its_owner,
-    ),
-    CommandType.REDUCE: _form("market_id", "user_id", "order_id", "quantity", "request_id"),
-    CommandType.MOVE: _form(
-        "market_id", "user_id", "order_id", "price", "request_id", flags=REQUEUE
-    ),
-    CommandType.CHECKPOINT: _form(),
-}  # fmt: skip
+_MORE: Final[dict[int, Callable[[Fields], bool]]] = {
+    CommandType.SET_MARKET_STATE: _is_market_state,
+    CommandType.SET_USER_STATUS: _is_user_status,
+    CommandType.DEPOSIT: _has_reference,
+    CommandType.WITHDRAW: _has_reference,
+    CommandType.ADJUST: _has_reference,
+    CommandType.CANCEL: _names_its_owner,
+}
+CHECKS: Final[dict[int, Callable[[Fields], int]]] = {
+    int(kind): _then(_form_of(form), _MORE[kind]) if kind in _MORE else _form_of(form)
+    for kind, form in FORMS.items()
+} | {PLACE: place_form}
 
 _FNV_OFFSET: Final = 0xCBF29CE484222325
 _FNV_PRIME: Final = 0x100000001B3
@@ -165,7 +148,7 @@ def fingerprint(fields: Fields) -> int:
     result = _FNV_OFFSET
     for index in range(COMMAND.size // 8):
         word = int.from_bytes(record[index * 8 : index * 8 + 8], "little")
-        if index == _ORDER_ID_WORD and fields[0] == CommandType.PLACE:
+        if index == _ORDER_ID_WORD and fields[0] == PLACE:
             word = 0
         result = (result ^ word) * _FNV_PRIME & _MASK64
     return result

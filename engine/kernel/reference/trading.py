@@ -31,7 +31,7 @@ from engine.kernel.codes import (
     REDUCE,
     TRADING,
 )
-from engine.kernel.reference.checks import FORMS, NO_TEXT, Fields, fingerprint
+from engine.kernel.reference.checks import CHECKS, NO_TEXT, Fields, fingerprint
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import bid_hold, sweep_fee
 from engine.kernel.reference.matching import (
@@ -57,7 +57,7 @@ def apply_trading(x: Exchange, fields: Fields) -> int:
     user_id, order_id, request_id = fields[8], fields[9], fields[15]
     if kind == PLACE and order_id > x.last_order_id:
         x.last_order_id = order_id
-    reason = FORMS[kind](fields)
+    reason = CHECKS[kind](fields)
     if reason:
         return reason
     if user_id != HOUSE_USER_ID:
