@@ -135,7 +135,7 @@ def _totals_store(
     rows = []
     for asset_id in sorted(held.keys() | flows.keys()):
         flow = flows.get(asset_id, AssetFlow())
-        if held[asset_id] or any(flow):
+        if asset_id in flows or held[asset_id]:
             amounts = (held[asset_id], *flow)
             decimals = assets[asset_id].decimals
             rows.append((asset_id, *(numeric(amount, decimals) for amount in amounts)))

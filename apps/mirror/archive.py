@@ -55,7 +55,7 @@ def pack_rows(events: bytes | memoryview, links: Iterable[bytes]) -> bytes:
     return b"".join(parts)
 
 
-def unpack_rows(blocks: Iterable[bytes | memoryview]) -> Iterator[ArchivedEvent]:
+def unpack_rows(blocks: Iterable[bytes | bytearray | memoryview]) -> Iterator[ArchivedEvent]:
     """Yield the rows in what COPY ... TO (FORMAT binary) gives.
 
     ValueError if a row has not the shape that the archive's columns have.
