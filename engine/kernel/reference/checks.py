@@ -21,6 +21,7 @@ from engine.kernel.codes import (
     MALFORMED,
     MARKET,
     OK,
+    PLACE,
 )
 from engine.kernel.forms import FORMS, Form
 from engine.kernel.limits import ASSET_CODE_CHARS_MAX, SYMBOL_CHARS_MAX
