@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _directory_lock(options.data):
             asyncio.run(_serve(options))
     except RelayError as error:
-        log.error("relay stops", error=type(error).__name__, reason=str(error))
+        log.error("relay_stopped", error=type(error).__name__, reason=str(error))
         return error.exit_code
     return os.EX_OK
 
@@ -88,7 +88,7 @@ async def _serve(options: argparse.Namespace) -> None:
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signal_number, relay.stop)
     telemetry = serve_telemetry(options.telemetry_port, relay.not_ready)
-    log.info("relay started", telemetry_port=telemetry.port)
+    log.info("relay_started", telemetry_port=telemetry.port)
     helpers = [relay.report_status()]
     if options.engine:
         helpers.append(keep_greeting(options.engine, options.data, lambda: relay.claim))

@@ -56,11 +56,11 @@ async def _greet(engine: EngineClient, claim: Claim) -> int | None:
     try:
         answer = await engine.greet(name=PEER_NAME, event_seq=event_seq, chain=chain)
     except EngineError as error:
-        log.warning("engine did not agree", error=type(error).__name__, detail=str(error))
+        log.warning("greeting_failed", error=type(error).__name__, detail=str(error))
         if claim.is_proved and isinstance(error, PeerRefused):
             raise EngineRefusedError(
                 f"the engine does not recognise event {event_seq} with chain {chain.hex()}: {error}"
             ) from error
         return None
-    log.info("engine greeted", epoch=answer.epoch, event_seq=event_seq)
+    log.info("engine_greeted", epoch=answer.epoch, event_seq=event_seq)
     return answer.epoch

@@ -3,8 +3,9 @@
 A session is one connection to the server. It begins by reading the stream's last message and ends
 with the first thing that did not go as expected: a lost connection, a time-out, error 10071 (the
 stream's last sequence is not the one expected). Nothing is repaired inside a session, since after
-trouble the only truth is what the stream holds: the next session reads it. Invariant: `published`
-is an event that the stream has confirmed, with the chain computed from this journal.
+trouble the only truth is what the stream holds: the next session reads it. Invariant: once a
+session was verified, `published` is an event that the stream has confirmed, with the chain computed
+from this journal; before that it is the note's, or the beginning.
 """
 
 from __future__ import annotations
@@ -77,7 +78,7 @@ class Relay:
         stream_bytes_max: int = stream.STREAM_BYTES_DEFAULT,
     ) -> None:
         self.data_dir = data_dir
-        self.published = load_progress(data_dir) or GENESIS
+        self.published = _noted(data_dir)
         self.claim: Claim | None = None
         self._nats_url = nats_url
         self._settle_s = settle_s
@@ -143,7 +144,7 @@ class Relay:
             self.published = await self._prove(tail)
             self.claim = Claim(self.published, is_proved=True)
             log.info(
-                "stream verified",
+                "stream_verified",
                 stream_seq=tail.stream_seq,
                 event_seq=self.published.event_seq,
             )
@@ -151,7 +152,7 @@ class Relay:
         except SessionLostError as error:
             await self._pause(error.cause, str(error))
         except APIError as error:
-            await self._pause("refused", f"server answered {error.err_code}: {error.description}")
+            await self._pause("refused", f"{type(error).__name__} {error.err_code}: {error}")
         except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
             await self._pause("connection", f"{type(error).__name__}: {error}")
         finally:
@@ -185,7 +186,7 @@ class Relay:
         self._trouble = f"cannot publish: {detail}"
         self._metrics.connected.set(0)
         self._metrics.sessions_lost.labels(cause).inc()
-        log.warning("session lost", cause=cause, detail=detail)
+        log.warning("session_lost", cause=cause, detail=detail)
         await self._sleep(self._backoff_s)
         self._backoff_s = min(self._backoff_s * 2, BACKOFF_S_MAX)
 
@@ -221,7 +222,9 @@ class Relay:
             mark = durable_mark(self.data_dir)
             if batch.epoch <= mark.epoch and batch.last_event_seq <= mark.event_seq:
                 return
-            if time.monotonic() >= deadline or self._stopping.is_set():
+            if self._stopping.is_set():
+                raise SessionLostError("stopping", "asked to stop before the stream was verified")
+            if time.monotonic() >= deadline:
                 raise StaleRelayError(
                     "stale relay: another, newer engine and relay own the stream; its last "
                     f"message is event {batch.last_event_seq} of epoch {batch.epoch}, this "
@@ -329,6 +332,8 @@ class Relay:
         """Return the time stamp of the first event that is not confirmed."""
         if self._in_flight:
             return self._in_flight[0].first_time_us
+        if self._trouble is None:  # about to be sent, and not worth a search in the journal
+            return time.time_ns() // 1_000
         if self._waiting_since[0] != event_seq:
             self._waiting_since = (event_seq, event_time_us(self.data_dir, event_seq))
         return self._waiting_since[1]
@@ -339,9 +344,15 @@ class Relay:
             self._saved = self.published
 
 
+def _noted(data_dir: Path) -> Anchor:
+    """Return the place in the note if the journal reaches it, else the beginning."""
+    note = load_progress(data_dir) or GENESIS
+    return note if note.event_seq <= durable_mark(data_dir).event_seq else GENESIS
+
+
 async def _close(client: Client) -> None:
     """Close a connection that may be in any state; its fate is of no interest any more."""
     try:
         await asyncio.wait_for(client.close(), STOP_S_MAX)
     except (nats.errors.Error, TimeoutError, OSError) as error:
-        log.info("connection did not close cleanly", detail=repr(error))
+        log.info("connection_not_closed", detail=repr(error))

@@ -13,7 +13,13 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
-from apps.markets.recorded import RECORDING_DIRECTORY, STREAM_FILE, depth_snapshots
+from apps.markets.recorded import (
+    RECORDING_DIRECTORY,
+    SNAPSHOTS_FILE,
+    STREAM_FILE,
+    depth_snapshots,
+    stream_messages,
+)
 from apps.trading.capture.errors import BookMismatchError, ReplayError
 from apps.trading.capture.replay import CaptureReplay, ReplaySummary
 from apps.trading.capture.setting import LIQUIDITY_USER_ID
@@ -43,6 +49,19 @@ def engine(engine_process: EngineFactory, settings: Settings) -> EngineUnderTest
 
 def quiet(_line: str) -> None:
     """Hear the replay's lines and say nothing."""
+
+
+def run_replay(
+    engine: EngineUnderTest, directory: Path, *, is_real_time: bool = False
+) -> ReplaySummary:
+    """Replay a recording into an engine."""
+
+    async def run() -> ReplaySummary:
+        async with EngineClient(engine.address) as client:
+            replay = CaptureReplay(client, say=quiet, directory=directory)
+            return await replay.run(is_real_time=is_real_time)
+
+    return asyncio.run(run())
 
 
 def replay_json(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
@@ -145,6 +164,32 @@ def test_a_book_that_differs_ends_the_replay_and_names_symbol_update_and_level(
         r"the recording has \(1, 1000000\): 1000000\.00000000 at 0\.00000001$",
     ):
         asyncio.run(run())
+
+
+def test_a_recorded_trade_that_the_book_could_not_have_made_ends_the_replay(
+    engine: EngineUnderTest, tmp_path: Path
+) -> None:
+    directory = without_updates(tmp_path)
+    lines = (RECORDING_DIRECTORY / STREAM_FILE).read_text().split("\n")
+    trade = next(line for line in lines if '"nknusdt@aggTrade"' in line)
+    (directory / STREAM_FILE).write_text(f"{lines[0]}\n{trade}\n")
+    with pytest.raises(
+        BookMismatchError,
+        match=r"^NKNUSDT trade 15683430 took 580 lots at 35280 ticks, but the best ask level is "
+        r"Level\(price_ticks=35250, quantity_lots=39590, orders=1\)$",
+    ):
+        run_replay(engine, directory)
+
+
+def test_real_speed_keeps_the_recordings_own_time(engine: EngineUnderTest, tmp_path: Path) -> None:
+    directory = without_updates(tmp_path)
+    snapshots = directory / SNAPSHOTS_FILE
+    snapshots.write_text(snapshots.read_text().split("\n")[0] + "\n")
+    assert stream_messages(directory)[0].received_us == 1_633_998_512_063_356
+    assert depth_snapshots(directory)[0].received_us == 1_633_998_512_320_639
+    summary = run_replay(engine, directory, is_real_time=True)
+    assert (summary.snapshots, summary.updates_dropped) == (1, 1)
+    assert summary.elapsed_ms >= 257
 
 
 def test_a_market_that_is_listed_on_another_grid_is_refused_and_left_alone(

@@ -29,7 +29,7 @@ T = TypeVar("T")
 ASSET_ID: Final = 1
 USER_ID: Final = 7
 SEGMENT_BYTES: Final = 256 << 10  # small, so that the tests cross segments
-WAIT_S: Final = 20.0
+WAIT_S: Final = 60.0
 ROOT: Final = Path(__file__).parents[3]
 LISTING: Final = (
     Command(CommandType.ADD_ASSET, asset_id=ASSET_ID, quantity=8, amount=10**18, text=b"BTC"),

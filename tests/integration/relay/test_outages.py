@@ -136,5 +136,5 @@ def test_sigterm_ends_a_relay_that_waits_for_nats(
 ) -> None:
     own_nats.process.kill()
     with relay_running(engine_dir.data_dir, own_nats.url) as relay:
-        relay.wait_until(lambda: "session lost" in relay.log(), "trouble")
+        relay.wait_until(lambda: "session_lost" in relay.log(), "trouble")
         assert relay.stop() == 0

@@ -144,7 +144,7 @@ def test_a_stream_that_was_lost_is_filled_again_from_the_first_event(
         wait_published(relay, engine_dir.event_seq)
         with_stream(own_nats.url, lambda js: js.delete_stream(STREAM_NAME))
         engine_dir.deposit(10)
-        relay.wait_until(lambda: "session lost" in relay.log(), "the loss to be seen")
+        relay.wait_until(lambda: "session_lost" in relay.log(), "the loss to be seen")
         wait_published(relay, engine_dir.event_seq)
     batches = stream_batches(own_nats.url)
     assert b"".join(batch.events for batch in batches) == journal_events(engine_dir.data_dir)

@@ -104,7 +104,9 @@ def test_a_running_relay_is_refused_once_a_newer_one_has_published(
     assert stream_batches(own_nats.url)[-1].last_event_seq == 42
 
 
-@pytest.mark.parametrize("payload", [b"", b"not a batch", b"QTE1" + bytes(60)])
+@pytest.mark.parametrize(
+    "payload", [b"", b"not a batch", b"QTE1" + bytes(60)], ids=["empty", "text", "torn"]
+)
 def test_a_last_message_that_is_no_batch_is_refused(
     own_nats: OwnNats, engine_dir: EngineStandIn, payload: bytes
 ) -> None:
