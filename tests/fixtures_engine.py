@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -154,3 +155,11 @@ def engine_process(tmp_path: Path) -> Iterator[EngineFactory]:
         if engine.process.poll() is None:
             engine.process.kill()
         engine.wait()
+
+
+@pytest.fixture
+def free_address() -> str:
+    """A loopback address that nobody uses now, for engines that come back on the same one."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{listener.getsockname()[1]}"

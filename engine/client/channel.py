@@ -43,8 +43,8 @@ def open_channel(address: str) -> aio.Channel:
     return aio.insecure_channel(address, options=_OPTIONS)
 
 
-def not_executed_from(error: aio.AioRpcError) -> str | None:
-    """The engine's mark that nothing was executed: `all`, or the first tag of a stream."""
+def not_executed(error: aio.AioRpcError) -> str | None:
+    """The engine's mark that nothing was executed: `all`, or positions of a stream's requests."""
     metadata: Any = error.trailing_metadata()  # an aio.Metadata: the stubs say otherwise
     value = metadata.get(NOT_EXECUTED_KEY) if metadata is not None else None
     return None if value is None else str(value)
@@ -55,7 +55,7 @@ def translate(error: aio.AioRpcError, *, executed: bool) -> EngineError:
     text = error.details() or error.code().name
     if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
         return InvalidRequest(text)
-    if executed and not_executed_from(error) is None:
+    if executed and not_executed(error) is None:
         return OutcomeUnknown(f"the connection to the engine was lost: {text}")
     if error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED:
         return EngineOverloaded(text)

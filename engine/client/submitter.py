@@ -20,7 +20,7 @@ from typing import Final
 
 from grpc import aio
 
-from engine.client.channel import not_executed_from, translate
+from engine.client.channel import not_executed, translate
 from engine.client.errors import EngineError, EngineUnavailable, OutcomeUnknown
 from engine.proto import engine_pb2 as pb
 from engine.proto import engine_pb2_grpc as pb_grpc
@@ -70,7 +70,8 @@ class Submitter:
         self._waiting: deque[_Item] = deque()
         self._in_flight: deque[tuple[int, Sequence[_Item]]] = deque()
         self._wake = asyncio.Event()
-        self._tag = 0
+        self._passed_over: list[tuple[int, Sequence[_Item]]] = []
+        self._tag = 0  # position in the stream, from 1
         self._task = asyncio.create_task(self._run())
         self._closed = False
         self._answered = False
@@ -115,6 +116,7 @@ class Submitter:
 
     async def _stream(self) -> aio.AioRpcError | None:
         """One stream's life; returns the status that ended it, None if it ended without one."""
+        self._tag = 0
         call = self._stub.SubmitPacked()  # type: ignore[call-arg] # requests are written below
         slots = asyncio.Semaphore(MESSAGES_IN_FLIGHT_MAX)
         receiver = asyncio.create_task(self._receive(call, slots))
@@ -165,7 +167,9 @@ class Submitter:
     ) -> None:
         async for results in call:
             tag, items = self._in_flight.popleft()
-            assert tag == results.tag
+            while tag != results.tag:  # passed over: it was refused, the status will tell why
+                self._passed_over.append((tag, items))
+                tag, items = self._in_flight.popleft()
             self._answered = True
             slots.release()
             for item, events in zip(
@@ -176,12 +180,12 @@ class Submitter:
 
     def _settle(self, error: aio.AioRpcError | None) -> None:
         """Decide about everything unanswered after a stream ended."""
-        mark = not_executed_from(error) if error is not None else None
-        untouched_from = int(mark) if mark is not None and mark.isdigit() else None
+        mark = (not_executed(error) if error is not None else None) or ""
+        untouched_tags = {int(tag) for tag in mark.split(",") if tag.isdigit()}
         text = error.details() if error is not None else "the stream ended"
         again: list[_Item] = []
-        for tag, items in self._in_flight:
-            untouched = untouched_from is not None and tag >= untouched_from
+        for tag, items in (*self._passed_over, *self._in_flight):
+            untouched = tag in untouched_tags
             for item in items:
                 if untouched and not item.maybe_executed:
                     assert error is not None
@@ -193,6 +197,7 @@ class Submitter:
                 else:
                     item.fail(OutcomeUnknown(f"the connection to the engine was lost: {text}"))
         self._in_flight.clear()
+        self._passed_over.clear()
         self._waiting.extendleft(reversed(again))
         if self._waiting:
             self._wake.set()
@@ -202,7 +207,7 @@ class Submitter:
         self._closed = True
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        left = [item for _, items in self._in_flight for item in items]
+        left = [item for _, items in (*self._passed_over, *self._in_flight) for item in items]
         for item in left:
             item.fail(OutcomeUnknown("the client was closed before the answer came"))
         for item in self._waiting:

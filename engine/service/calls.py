@@ -23,7 +23,7 @@ from engine.service.errors import (
 )
 
 NOT_EXECUTED_KEY: Final = "qt-not-executed"
-"""Trailing metadata: `all`, or in a stream the tag from which on nothing was executed."""
+"""Trailing metadata: `all`, or of a stream the positions (from 1, with commas) of its requests."""
 
 Context = aio.ServicerContext[Any, Any]
 _CODES: Final = {

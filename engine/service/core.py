@@ -89,6 +89,7 @@ class Sequencer:
         self._carry: _Submission | None = None
         self._stopping = False
         self._next_checkpoint = 0.0
+        self._full: str | None = None  # the writer's own view of `_no_space`
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self.durable_event_seq = 0
         self.epoch = journal.epoch
@@ -180,7 +181,6 @@ class Sequencer:
         self._forget(submissions)
         if self._halted:
             return
-        self._no_space = None
         self.durable_event_seq = event_seq
         self._published.set_result(None)
         self._published = self._loop.create_future()
@@ -197,6 +197,10 @@ class Sequencer:
         for submission in submissions:
             if not submission.answer.done():
                 submission.answer.set_exception(UnavailableError(reason))
+
+    def _found_room(self) -> None:
+        self._no_space = None
+        log.info("disk_has_room_again")
 
     def _forget(self, submissions: list[_Submission]) -> None:
         self._waiting_commands -= sum(submission.size for submission in submissions)
@@ -263,15 +267,29 @@ class Sequencer:
         except Empty:
             return submissions, queries, False
 
-    def _commit(self, submissions: list[_Submission]) -> None:
-        kernel, journal = self._kernel, self._journal
-        count = sum(submission.size for submission in submissions)
+    def _make_room(self, command_count: int) -> str | None:
+        """Make room for the most that these commands can cause; why not, if there is none.
+
+        Each can fill every order that rests now, or one that another of them has placed.
+        """
+        resting = self._kernel.open_order_count
         try:
-            journal.prepare(
-                count, EVENTS_PER_COMMAND_MAX * count + kernel.open_order_count + EVENTS_SPARE
+            self._journal.prepare(
+                command_count, EVENTS_PER_COMMAND_MAX * command_count + resting + EVENTS_SPARE
             )
         except JournalFullError as error:
-            self._loop.call_soon_threadsafe(self._turn_away, submissions, str(error))
+            self._full = str(error)
+            return self._full
+        if self._full is not None:
+            self._full = None
+            self._loop.call_soon_threadsafe(self._found_room)
+        return None
+
+    def _commit(self, submissions: list[_Submission]) -> None:
+        kernel = self._kernel
+        no_room = self._make_room(sum(submission.size for submission in submissions))
+        if no_room is not None:
+            self._loop.call_soon_threadsafe(self._turn_away, submissions, no_room)
             return
         next_id = kernel.last_order_id + 1
         for submission in submissions:
@@ -310,12 +328,15 @@ class Sequencer:
     def _checkpoint(self) -> None:
         self._next_checkpoint = time.monotonic() + self._checkpoint_every_s
         metrics.OPEN_ORDERS.set(self._kernel.open_order_count)
+        if self._full is not None and self._make_room(1) is not None:
+            return
         if not self._kernel.needs_checkpoint:
             return
         try:
             self._journal.prepare(1, len(self._kernel.assets()) + 1)
         except JournalFullError as error:
-            self._loop.call_soon_threadsafe(self._turn_away, [], str(error))
+            self._full = str(error)
+            self._loop.call_soon_threadsafe(self._turn_away, [], self._full)
             return
         self._apply(_CHECKPOINT)
         self._loop.call_soon_threadsafe(self._release, [], [], self._kernel.event_seq)

@@ -8,6 +8,7 @@ of being refused.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Final, NamedTuple
 
@@ -22,11 +23,9 @@ from engine.service.errors import CallRefusedError
 # ruff: noqa: N802 - the methods carry the names of the gRPC service
 
 STREAM_REQUESTS_MAX: Final = 64
-
-
-class _Waiting(NamedTuple):
-    tag: int
-    answer: asyncio.Future[Outcome] | CallRefusedError
+POSITIONS_NAMED_MAX: Final = 2 * STREAM_REQUESTS_MAX
+REFUSED_PAUSE_S: Final = 0.02
+REFUSED_DRAIN_MAX_S: Final = 1.0
 
 
 class OrderService(pb_grpc.OrderServiceServicer):
@@ -82,39 +81,88 @@ class OrderService(pb_grpc.OrderServiceServicer):
     async def SubmitPacked(
         self, request_iterator: AsyncIterator[pb.PackedCommands], context: Context
     ) -> AsyncIterator[pb.PackedResults]:
-        waiting: asyncio.Queue[_Waiting | None] = asyncio.Queue(STREAM_REQUESTS_MAX)
-        reader = asyncio.create_task(self._read(request_iterator, waiting))
+        stream = _Stream()
+        reader = asyncio.create_task(self._read(request_iterator, stream))
         try:
-            while (item := await waiting.get()) is not None:
+            while (item := await stream.next()) is not None:
                 try:
-                    if isinstance(item.answer, CallRefusedError):
-                        raise item.answer
-                    outcome = await item.answer
+                    outcome = await item.outcome()
                 except CallRefusedError as error:
-                    await refuse(context, error, str(item.tag))
+                    stream.refuse(error)
+                    stream.refused_positions.append(item.position)
+                    continue
                 yield pb.PackedResults(
                     tag=item.tag,
                     first_command_seq=outcome.first_command_seq,
                     events=outcome.events,
                 )
+            if stream.refusal is not None:
+                await refuse(context, stream.refusal, stream.not_executed())
         finally:
             reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
 
-    async def _read(
-        self,
-        requests: AsyncIterator[pb.PackedCommands],
-        waiting: asyncio.Queue[_Waiting | None],
-    ) -> None:
-        """Hand requests to the sequencer; the first one refused ends the stream."""
+    async def _read(self, requests: AsyncIterator[pb.PackedCommands], stream: _Stream) -> None:
+        """Hand requests to the sequencer; after the first refusal all that follow are refused."""
+        position = 0
+        async for request in requests:
+            position += 1
+            answer: asyncio.Future[Outcome] | CallRefusedError
+            try:
+                if stream.refusal is not None:
+                    raise stream.refusal
+                batch = packed(request.commands)
+                await self._sequencer.room()
+                answer = self._sequencer.submit(batch)
+            except CallRefusedError as error:
+                stream.refuse(error)
+                answer = error
+            await stream.waiting.put(_Waiting(position, request.tag, answer))
+            if stream.refusal is not None and time.monotonic() > stream.deadline_s:
+                break
+        await stream.waiting.put(None)
+
+
+class _Waiting(NamedTuple):
+    """The n-th request of a stream, submitted or refused."""
+
+    position: int
+    tag: int
+    answer: asyncio.Future[Outcome] | CallRefusedError
+
+    async def outcome(self) -> Outcome:
+        if isinstance(self.answer, CallRefusedError):
+            raise self.answer
+        return await self.answer
+
+
+class _Stream:
+    """The unanswered requests of one stream, and what of it was refused.
+
+    A stream that was refused something still answers what it had submitted before, and reads on
+    until the sender pauses: a status sent while the other side writes would be lost on it.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: asyncio.Queue[_Waiting | None] = asyncio.Queue(STREAM_REQUESTS_MAX)
+        self.refusal: CallRefusedError | None = None
+        self.refused_positions: list[int] = []
+        self.deadline_s = 0.0
+
+    async def next(self) -> _Waiting | None:
+        """The next request to answer; None when there will be none any more."""
+        if self.refusal is None or not self.waiting.empty():
+            return await self.waiting.get()
         try:
-            async for request in requests:
-                try:
-                    batch = packed(request.commands)
-                    await self._sequencer.room()
-                    answer = self._sequencer.submit(batch)
-                except CallRefusedError as error:
-                    await waiting.put(_Waiting(request.tag, error))
-                    return
-                await waiting.put(_Waiting(request.tag, answer))
-        finally:
-            await waiting.put(None)
+            return await asyncio.wait_for(self.waiting.get(), REFUSED_PAUSE_S)
+        except TimeoutError:
+            return None
+
+    def refuse(self, error: CallRefusedError) -> None:
+        """Take no further request; the first reason is the one that is told."""
+        if self.refusal is None:
+            self.refusal = error
+            self.deadline_s = time.monotonic() + REFUSED_DRAIN_MAX_S
+
+    def not_executed(self) -> str:
+        return ",".join(map(str, self.refused_positions[:POSITIONS_NAMED_MAX]))
