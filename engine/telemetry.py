@@ -21,6 +21,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, 
 
 LOOPBACK: Final = "127.0.0.1"
 REQUEST_TIMEOUT_S: Final = 5
+STOP_POLL_S: Final = 0.1
 PLAIN_TEXT: Final = "text/plain; charset=utf-8"
 
 Ready = Callable[[], str | None]
@@ -75,7 +76,7 @@ class TelemetryServer:
         # A forked child would keep the port taken after this process has died.
         os.register_at_fork(after_in_child=self._http.socket.close)
         self._thread = threading.Thread(
-            target=self._http.serve_forever, name="telemetry", daemon=True
+            target=self._http.serve_forever, args=(STOP_POLL_S,), name="telemetry", daemon=True
         )
         self._thread.start()
 
