@@ -26,6 +26,7 @@ PARTS = (
     "listing",
     "funds",
     "checkpoint",
+    "rows",
     "dispatch",
     "kernel",
 )

@@ -18,6 +18,7 @@ TOO_MUCH: Final = -1  # a product or sum of atoms that leaves int64
 
 COMMAND_TYPES: Final = max(CommandType) + 1
 SLICE_COMMANDS: Final = 1024  # memory is reserved for so many commands at a time
+SHORT_SLICE_COMMANDS: Final = 256  # up to here the interpreter lock is kept
 EVENTS_PER_COMMAND: Final = 4  # at most, trades aside
 CHUNK_LEVELS: Final = 128  # the size of `layout.Chunk`
 CHUNK_LEVELS_MERGED: Final = 64  # neighbours with so many levels together are joined

@@ -95,6 +95,8 @@ class ReferenceKernel:
             raise ValueError(f"commands were {size} bytes, expected a multiple of {RECORD_BYTES}")
         if not x.time_us <= time_us <= INT64_MAX:
             raise AssertionError(f"time_us was {time_us}, expected at least {x.time_us}")
+        if x.out:
+            raise MemoryError("memory ended within an earlier batch, which is half applied")
         x.time_us = time_us
         for fields in COMMAND.iter_unpack(commands) if size else ():
             x.command_seq += 1

@@ -1,0 +1,276 @@
+# mypy: ignore-errors
+
+"""The compiled kernel's memory as the views and rows that Python callers see.
+
+Invariant: nothing here changes anything.
+"""
+
+import struct
+
+import cython
+from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
+
+from engine.kernel import interface, state
+from engine.kernel.codes import REQUEST_WINDOW, TEXT_BYTES
+from engine.kernel.compiled.layout import (
+    AccountPtr,
+    AssetPtr,
+    BookSidePtr,
+    BusinessIdPtr,
+    ChunkPtr,
+    CorePtr,
+    LevelPtr,
+    MarketPtr,
+    OrderPtr,
+    RememberedPtr,
+    TermsPtr,
+    UserPtr,
+    u32,
+    u64,
+)
+from engine.kernel.compiled.symbols import MAKER, TAKER
+
+REQUEST_ID = struct.Struct("<QQ")
+
+
+@cython.cfunc
+def text_of(words: cython.pointer(u64)) -> bytes:
+    return PyBytes_FromStringAndSize(cython.cast(cython.p_char, words), TEXT_BYTES)
+
+
+@cython.cfunc
+def ascii_of(words: cython.pointer(u64)) -> str:
+    return text_of(words).rstrip(b"\0").decode("ascii")
+
+
+@cython.cfunc
+def asset_row(core: CorePtr, index: u32, touched: set) -> object:
+    asset: AssetPtr = core.assets + index
+    return state.AssetRow(
+        asset.asset_id,
+        asset.decimals,
+        asset.max_total,
+        asset.first_event_seq,
+        asset.fingerprint,
+        asset.held,
+        asset.deposited,
+        asset.withdrawn,
+        asset.adjusted,
+        int(asset.asset_id in touched),
+        text_of(asset.text),
+    )
+
+
+@cython.cfunc
+def market_row(core: CorePtr, index: u32) -> object:
+    market: MarketPtr = core.markets + index
+    return state.MarketRow(
+        market.market_id,
+        market.base_asset_id,
+        market.quote_asset_id,
+        market.tick_atoms,
+        market.lot_atoms,
+        market.tick_lot_atoms,
+        market.rates[MAKER],
+        market.rates[TAKER],
+        market.fee_flags,
+        market.state,
+        *[market.filters[field] for field in range(5)],
+        market.last_price,
+        market.last_trade_id,
+        market.first_event_seq,
+        market.fingerprint,
+        text_of(market.text),
+    )
+
+
+@cython.cfunc
+def window_rows(core: CorePtr, index: u32) -> object:
+    """Return a user's remembered requests, oldest first."""
+    user: UserPtr = core.users + index
+    rows = []
+    age: u32
+    for age in range(user.window_count):
+        entry: RememberedPtr = user.window + (user.window_start + age) % REQUEST_WINDOW
+        rows.append(
+            state.WindowRow(
+                REQUEST_ID.pack(entry.request_low, entry.request_high),
+                entry.fingerprint,
+                entry.order_id,
+                entry.first_event_seq,
+                entry.reason,
+            )
+        )
+    return rows
+
+
+@cython.cfunc
+def account_row(core: CorePtr, index: u32) -> object:
+    account: AccountPtr = core.accounts + index
+    return state.AccountRow(account.user_id, account.asset_id, account.available, account.locked)
+
+
+@cython.cfunc
+def order_row(core: CorePtr, index: u32) -> object:
+    order: OrderPtr = core.orders + index
+    terms: TermsPtr = core.terms + index
+    return state.OrderRow(
+        order.order_id,
+        core.users[order.user].user_id,
+        core.markets[order.market].market_id,
+        order.is_bid,
+        order.order_type,
+        order.price,
+        terms.quantity,
+        order.leaves,
+        order.reserved,
+        order.ceiling,
+        terms.rates[MAKER],
+        terms.rates[TAKER],
+        terms.cumulative[MAKER],
+        terms.cumulative[TAKER],
+        terms.charged[MAKER],
+        terms.charged[TAKER],
+        text_of(terms.text),
+    )
+
+
+@cython.cfunc
+def order_view(core: CorePtr, index: u32) -> object:
+    order: OrderPtr = core.orders + index
+    terms: TermsPtr = core.terms + index
+    return interface.OrderView(
+        order.order_id,
+        core.users[order.user].user_id,
+        core.markets[order.market].market_id,
+        order.is_bid,
+        order.order_type,
+        order.price,
+        terms.quantity,
+        order.leaves,
+        order.reserved,
+        order.ceiling,
+        ascii_of(terms.text),
+    )
+
+
+@cython.cfunc
+def business_rows(core: CorePtr) -> list:
+    """Return all remembered money commands by request id."""
+    rows = []
+    place: u64
+    for place in range(core.business_mask + 1):
+        slot: BusinessIdPtr = core.business + place
+        if slot.first_event_seq:
+            request_id = REQUEST_ID.pack(slot.request_low, slot.request_high)
+            rows.append(state.BusinessRow(request_id, slot.fingerprint, slot.first_event_seq))
+    return sorted(rows)
+
+
+@cython.cfunc
+def level_indices(core: CorePtr, side: BookSidePtr, depth: object) -> list:
+    """Return up to `depth` (None: all) of a side's levels, best first."""
+    indices = []
+    section: u32 = side.section_count
+    while section:
+        section -= 1
+        chunk: ChunkPtr = core.chunks + side.sections[section].chunk
+        place: u32 = chunk.count
+        while place:
+            if depth is not None and len(indices) >= depth:
+                return indices
+            place -= 1
+            indices.append(chunk.levels[place])
+    return indices
+
+
+@cython.cfunc
+def level_views(core: CorePtr, side: BookSidePtr, depth: object) -> list:
+    views = []
+    for index in level_indices(core, side, depth):
+        level: LevelPtr = core.levels + cython.cast(u32, index)
+        views.append(interface.LevelView(level.price, level.lots, level.count))
+    return views
+
+
+@cython.cfunc
+def user_indices(core: CorePtr) -> list:
+    """Return the indices of all users by user id, the house first."""
+    by_id = [(core.users[index].user_id, index) for index in range(1, core.user_top)]
+    return [pair[1] for pair in sorted(by_id)]
+
+
+@cython.cfunc
+def market_indices(core: CorePtr) -> list:
+    """Return the indices of all markets by market id."""
+    by_id = [(core.markets[index].market_id, index) for index in range(1, core.market_top)]
+    return [pair[1] for pair in sorted(by_id)]
+
+
+@cython.cfunc
+def asset_rows(core: CorePtr) -> list:
+    """Return all assets by asset id."""
+    touched = set()
+    index: u32
+    for index in range(core.touched_count):
+        touched.add(core.accounts[core.touched[index]].asset_id)
+    return sorted([asset_row(core, index, touched) for index in range(1, core.asset_top)])
+
+
+@cython.cfunc
+def market_rows(core: CorePtr) -> list:
+    return [market_row(core, index) for index in market_indices(core)]
+
+
+@cython.cfunc
+def user_rows(core: CorePtr) -> list:
+    rows = []
+    for index in user_indices(core):
+        user: UserPtr = core.users + cython.cast(u32, index)
+        rows.append(
+            state.UserRow(user.user_id, user.status, user.first_event_seq, user.window_count)
+        )
+    return rows
+
+
+@cython.cfunc
+def all_window_rows(core: CorePtr) -> list:
+    """Return the request windows of all users by user id."""
+    rows = []
+    for index in user_indices(core):
+        rows += window_rows(core, index)
+    return rows
+
+
+@cython.cfunc
+def account_rows(core: CorePtr) -> list:
+    """Return all accounts by user and asset id."""
+    return sorted([account_row(core, index) for index in range(1, core.account_top)])
+
+
+@cython.cfunc
+def balance_views(core: CorePtr, user: u32) -> list:
+    """Return a user's accounts by asset id."""
+    views = []
+    index: u32 = core.users[user].first_account
+    while index:
+        views.append(interface.BalanceView(*account_row(core, index)))
+        index = core.accounts[index].next_of_user
+    return sorted(views)
+
+
+@cython.cfunc
+def totals_views(core: CorePtr) -> list:
+    """Return all assets' totals by asset id, `held_atoms` counted over all accounts."""
+    held = {}
+    index: u32
+    for index in range(1, core.account_top):
+        account: AccountPtr = core.accounts + index
+        asset_id = account.asset_id
+        held[asset_id] = held.get(asset_id, 0) + account.available + account.locked
+    views = []
+    for row in asset_rows(core):
+        total = held.get(row.asset_id, 0)
+        booked = (row.deposited_atoms, row.withdrawn_atoms, row.adjusted_atoms)
+        views.append(interface.TotalsView(row.asset_id, total, *booked))
+    return views
