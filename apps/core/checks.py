@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import redis
 from django.conf import settings
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, close_old_connections, connections
 
 from apps.core.engine_gateway import EngineUnavailableError, engine_health
 from apps.core.types import Check, CheckResult
@@ -98,6 +98,7 @@ INFRASTRUCTURE_CHECKS: Final = (
 
 
 def _timed(check: Check) -> CheckResult:
+    close_old_connections()  # these threads see no request, whose start would drop a dead one
     started = time.perf_counter()
     reason = check.probe()
     return CheckResult(check.name, reason, round((time.perf_counter() - started) * 1000))

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import psycopg
 
+from apps.mirror.books import MIRROR_NAME
 from engine.client import iterate_events
 from engine.proto.records import (
     NO_REQUEST_ID,
@@ -25,7 +26,6 @@ from engine.proto.records import (
 
 POLL_S: Final = 0.05
 READ_AT_ONCE: Final = 5_000
-MIRROR: Final = "books"
 
 
 class Findings(NamedTuple):
@@ -57,7 +57,7 @@ class Books:
                 row = await (
                     await connection.execute(
                         "SELECT last_event_seq, halted_reason FROM mirror_cursor WHERE name = %s",
-                        (MIRROR,),
+                        (MIRROR_NAME,),
                     )
                 ).fetchone()
         except psycopg.OperationalError:
