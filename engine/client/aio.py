@@ -28,9 +28,14 @@ from engine.proto.records import (
     OrderType,
     Side,
     TimeInForce,
+    pack_command,
 )
 
 READY_POLL_S: Final = 0.1
+_OPERATOR: Final = int(CommandFlag.OPERATOR)
+_TRADER_TYPES: Final = frozenset(
+    map(int, (CommandType.PLACE, CommandType.CANCEL, CommandType.REDUCE, CommandType.MOVE))
+)
 
 
 class EngineClient(Operator, Queries):
@@ -69,10 +74,19 @@ class EngineClient(Operator, Queries):
             raise EngineUnavailable(f"the engine was not ready within {timeout_s} s") from None
 
     async def submit(self, command: Command) -> Outcome:
-        """One trader's command over the shared stream; a refusal is returned, not raised."""
+        """One trader's command over the shared stream; a refusal is returned, not raised.
+
+        ValueError for what would make the engine refuse a whole message of other callers too.
+        """
+        if command.type not in _TRADER_TYPES or command.flags & _OPERATOR:
+            raise ValueError(f"command was {command.type}, expected a trader's")
+        if command.type == CommandType.PLACE and command.order_id:
+            raise ValueError(f"order id was {command.order_id}, expected 0: the engine gives it")
         if self._submitter is None:
             self._submitter = Submitter(self._channel)
-        outcome = outcome_of(await self._submitter.submit(command, self._timeout_s))
+        retry = command.request_id != NO_REQUEST_ID
+        record = pack_command(command)
+        outcome = outcome_of(await self._submitter.submit(record, self._timeout_s, retry=retry))
         return await self._first_outcome(outcome) if outcome.replayed else outcome
 
     async def place(

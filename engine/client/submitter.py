@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -24,14 +24,7 @@ from engine.client.channel import not_executed, translate
 from engine.client.errors import EngineError, EngineUnavailable, OutcomeUnknown
 from engine.proto import engine_pb2 as pb
 from engine.proto import engine_pb2_grpc as pb_grpc
-from engine.proto.records import (
-    NO_REQUEST_ID,
-    RECORD_BYTES,
-    Command,
-    CommandFlag,
-    CommandType,
-    pack_command,
-)
+from engine.proto.records import RECORD_BYTES
 
 MESSAGE_COMMANDS_MAX: Final = 1024
 MESSAGES_IN_FLIGHT_MAX: Final = 2
@@ -39,26 +32,34 @@ WAITING_MAX: Final = 65_536
 BACKOFF_MIN_S: Final = 0.02
 BACKOFF_MAX_S: Final = 1.0
 STATUS_TIMEOUT_S: Final = 1.0
-_TRADER_TYPES: Final = frozenset(
-    (CommandType.PLACE, CommandType.CANCEL, CommandType.REDUCE, CommandType.MOVE)
-)
+SWEEP_EVERY_S: Final = 0.1
 
 
 class _Item:
     """One command on its way. `maybe_executed`: an earlier message with it was never answered."""
 
-    __slots__ = ("answer", "maybe_executed", "record", "retry", "sent")
+    __slots__ = ("answer", "deadline_s", "maybe_executed", "record", "retry", "sent")
 
-    def __init__(self, command: Command, answer: asyncio.Future[bytes]) -> None:
-        self.record = pack_command(command)
-        self.retry = command.request_id != NO_REQUEST_ID
+    def __init__(
+        self, record: bytes, answer: asyncio.Future[bytes], deadline_s: float, *, retry: bool
+    ) -> None:
+        self.record = record
+        self.retry = retry
         self.answer = answer
+        self.deadline_s = deadline_s
         self.sent = False
         self.maybe_executed = False
 
     def fail(self, error: EngineError) -> None:
         if not self.answer.done():
             self.answer.set_exception(error)
+
+    def give_up(self) -> None:
+        """The deadline has passed."""
+        if self.sent:
+            self.fail(OutcomeUnknown("the engine did not answer in time"))
+        else:
+            self.fail(EngineUnavailable("the engine was not reached in time"))
 
 
 class Submitter:
@@ -75,33 +76,45 @@ class Submitter:
         self._task = asyncio.create_task(self._run())
         self._closed = False
         self._answered = False
+        self._loop = asyncio.get_running_loop()
+        self._sweep: asyncio.TimerHandle | None = None
 
-    async def submit(self, command: Command, timeout_s: float) -> bytes:
-        """The packed events of one trader's command, once it is durable."""
-        self._check(command)
-        item = _Item(command, asyncio.get_running_loop().create_future())
-        self._waiting.append(item)
-        self._wake.set()
-        try:
-            async with asyncio.timeout(timeout_s):
-                return await item.answer
-        except TimeoutError:
-            if item.sent:
-                raise OutcomeUnknown(f"no answer within {timeout_s} seconds") from None
-            raise EngineUnavailable(f"the engine was not reached in {timeout_s} s") from None
+    def submit(self, record: bytes, timeout_s: float, *, retry: bool) -> asyncio.Future[bytes]:
+        """Queue a trader's packed command; resolves to its packed events once it is durable.
 
-    def _check(self, command: Command) -> None:
-        """Refuse here what would make the engine refuse a whole message of other callers too."""
-        if command.type not in _TRADER_TYPES or command.flags & CommandFlag.OPERATOR:
-            raise ValueError(f"command was {command.type}, expected a trader's")
-        if command.type == CommandType.PLACE and command.order_id:
-            raise ValueError(f"order id was {command.order_id}, expected 0: the engine gives it")
+        `retry` tells that it carries a request id.
+        """
         if self._closed:
             raise EngineUnavailable("the client is closed")
         if len(self._waiting) >= WAITING_MAX:  # those who gave up meanwhile do not count
             self._waiting = deque(item for item in self._waiting if not item.answer.done())
-        if len(self._waiting) >= WAITING_MAX:
-            raise EngineUnavailable(f"{WAITING_MAX} commands are waiting, the most there may")
+            if len(self._waiting) >= WAITING_MAX:
+                raise EngineUnavailable(f"{WAITING_MAX} commands are waiting, the most there may")
+        answer: asyncio.Future[bytes] = self._loop.create_future()
+        deadline_s = self._loop.time() + timeout_s
+        self._waiting.append(_Item(record, answer, deadline_s, retry=retry))
+        self._wake.set()
+        if self._sweep is None:
+            self._sweep = self._loop.call_later(SWEEP_EVERY_S, self._sweep_overdue)
+        return answer
+
+    def _sweep_overdue(self) -> None:
+        """End what is overdue: one timer for all is cheaper than one for each command."""
+        now = self._loop.time()
+        for item in self._unanswered():
+            if item.deadline_s < now:
+                item.give_up()
+        for item in self._waiting:
+            if item.deadline_s < now:
+                item.give_up()
+        self._sweep = None
+        if self._waiting or self._in_flight or self._passed_over:
+            self._sweep = self._loop.call_later(SWEEP_EVERY_S, self._sweep_overdue)
+
+    def _unanswered(self) -> Iterator[_Item]:
+        """Everything that was sent."""
+        for _, items in (*self._passed_over, *self._in_flight):
+            yield from items
 
     async def _run(self) -> None:
         """Keep a stream open whenever there is something to send."""
@@ -207,8 +220,9 @@ class Submitter:
         self._closed = True
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        left = [item for _, items in (*self._passed_over, *self._in_flight) for item in items]
-        for item in left:
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for item in self._unanswered():
             item.fail(OutcomeUnknown("the client was closed before the answer came"))
         for item in self._waiting:
             item.fail(EngineUnavailable("the client was closed"))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Final
 
 from engine.client.errors import EngineRefused
 from engine.proto.records import (
-    EVENT_HEADER,
     RECORD_BYTES,
     EventBody,
     EventFlag,
@@ -17,8 +18,6 @@ from engine.proto.records import (
     OrderAccepted,
     OrderChanged,
     Reason,
-    Refused,
-    RequestReplayed,
     Trade,
     unpack_event,
 )
@@ -99,6 +98,20 @@ class Outcome:
         return leaves
 
 
+# Event sequence, command sequence, type and reason; then the first words of the body: the order of
+# an order's event is the first, that of a refusal or a replay the third, and a replay's first
+# event the fourth.
+_OPENING: Final = struct.Struct("<QQ8xBxH4xq8xqq")
+_ORDER_EVENTS: Final = frozenset(
+    (
+        int(EventType.ORDER_ACCEPTED),
+        int(EventType.ORDER_CANCELED),
+        int(EventType.ORDER_REDUCED),
+        int(EventType.ORDER_MOVED),
+    )
+)
+
+
 def iterate_events(records: bytes) -> Iterator[tuple[EventHeader, EventBody]]:
     """Header and body of each packed event."""
     for offset in range(0, len(records), RECORD_BYTES):
@@ -107,25 +120,26 @@ def iterate_events(records: bytes) -> Iterator[tuple[EventHeader, EventBody]]:
 
 def outcome_of(records: bytes) -> Outcome:
     """The outcome of the one command whose events these are."""
-    header = EventHeader._make(EVENT_HEADER.unpack_from(records))
-    order_id, first_event_seq, reason = 0, header.event_seq, Reason.NONE
-    replayed = header.type == EventType.REQUEST_REPLAYED
-    _, body = unpack_event(records)
-    if isinstance(body, RequestReplayed):
-        order_id, first_event_seq, reason = (
-            max(body.order_id, 0),
-            body.first_event_seq,
-            Reason(header.reason),
+    # Read by hand: this runs for every order, and most callers never look at the events.
+    event_seq, command_seq, kind, reason, word, order_id, first_event_seq = _OPENING.unpack_from(
+        records
+    )
+    if kind in _ORDER_EVENTS:
+        return Outcome(
+            command_seq=command_seq,
+            first_event_seq=event_seq,
+            order_id=word,
+            reason=Reason.NONE,
+            replayed=False,
+            records=records,
         )
-    elif isinstance(body, Refused):
-        order_id, reason = max(body.order_id, 0), Reason(header.reason)
-    elif isinstance(body, OrderAccepted | OrderChanged):
-        order_id = body.order_id
+    replayed = kind == EventType.REQUEST_REPLAYED
+    turned_away = replayed or kind == EventType.REFUSED
     return Outcome(
-        command_seq=header.command_seq,
-        first_event_seq=first_event_seq,
-        order_id=order_id,
-        reason=reason,
+        command_seq=command_seq,
+        first_event_seq=first_event_seq if replayed else event_seq,
+        order_id=max(order_id, 0) if turned_away else 0,
+        reason=Reason(reason) if turned_away else Reason.NONE,
         replayed=replayed,
         records=records,
     )

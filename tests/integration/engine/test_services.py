@@ -23,6 +23,7 @@ from engine.proto import engine_pb2 as pb
 from engine.proto import engine_pb2_grpc as pb_grpc
 from engine.proto.records import EventType, MarketState, OrderType, Reason, Side, UserStatus
 from tests.fixtures_engine import EngineUnderTest
+from tests.integration.engine.pages import page
 from tests.integration.engine.support import (
     BASE,
     BASE_ATOMS,
@@ -309,6 +310,25 @@ async def test_a_checkpoint_is_journaled_when_balances_changed_and_only_then(
     assert before >= 1
     await asyncio.sleep(2.2)
     assert await checkpoints() == before
+
+
+async def test_the_engine_counts_what_it_does(
+    engine: EngineUnderTest, client: EngineClient
+) -> None:
+    await asyncio.sleep(1.3)
+    status = await client.get_status()
+    code, text = await page(engine, "metrics")
+    assert code == 200
+    samples = dict(line.rsplit(" ", 1) for line in text.splitlines() if line[0] != "#")
+    assert float(samples["engine_commands_total"]) == status.command_seq
+    assert float(samples["engine_events_total"]) == status.event_seq
+    assert float(samples["engine_command_seq"]) == status.command_seq
+    assert float(samples["engine_event_seq"]) == status.event_seq
+    assert float(samples["engine_epoch"]) == status.epoch == 1
+    assert float(samples["engine_queue_commands"]) == 0
+    records = float(samples["engine_fsync_seconds_count"])
+    assert records == float(samples["engine_batch_commands_count"])
+    assert 0 < records <= status.command_seq
 
 
 def test_the_blocking_client_does_the_same(engine: EngineUnderTest) -> None:
