@@ -9,6 +9,8 @@ import secrets
 import tempfile
 from pathlib import Path
 
+import django
+
 _FIXTURE_MODULES = ("servers", "engine", "database")
 
 for _variable in (
@@ -27,6 +29,8 @@ for _variable in (
 os.environ["QT_VAR"] = str(Path(tempfile.gettempdir()) / f"quantatrade-tests-{os.getpid()}")
 os.environ["DJANGO_SECRET_KEY"] = secrets.token_hex(32)
 os.environ["DJANGO_SETTINGS_MODULE"] = "quantatrade.settings"
+
+django.setup()  # after the environment, before test modules import models
 
 pytest_plugins = [
     f"tests.fixtures_{name}"

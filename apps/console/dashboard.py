@@ -247,7 +247,7 @@ def _orders_tile(board: Dashboard) -> Tile:
 def _checkpoint_tile(board: Dashboard) -> Tile:
     if "mirror" in board.failures:
         return Tile("Books = engine", "Unknown", board.failures["mirror"], display.BAD)
-    differing = [mirror.name for mirror in board.mirrors if not mirror.last_checkpoint_ok]
+    differing = [mirror.name for mirror in board.mirrors if mirror.differs]
     if differing:
         return Tile("Books = engine", "Differs", ", ".join(differing), display.BAD)
     oldest = min(board.mirrors, key=lambda mirror: mirror.last_checkpoint_seq)

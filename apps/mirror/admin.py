@@ -216,11 +216,11 @@ class CursorAdmin(ReadOnlyModelAdmin):
     @admin.display(description="Checkpoint")
     def checkpoint(self, cursor: Cursor) -> SafeString:
         """Whether the books agreed with the engine when last compared."""
-        if not cursor.last_checkpoint_ok:
+        if cursor.last_checkpoint_ok:
+            return display.pill("Agrees", display.GOOD)
+        if cursor.last_checkpoint_seq or cursor.halted_reason:
             return display.pill("Differs", display.BAD)
-        if not cursor.last_checkpoint_seq:
-            return display.pill("None yet", display.QUIET)
-        return display.pill("Agrees", display.GOOD)
+        return display.pill("None yet", display.QUIET)
 
     @admin.display(description="Newest event (UTC)")
     def events(self, cursor: Cursor) -> SafeString:

@@ -26,6 +26,12 @@ class MirrorState:
     updated_at: datetime
     halted_reason: str
 
+    @property
+    def differs(self) -> bool:
+        """Whether the newest comparison with the engine failed; False if there was none yet."""
+        compared = bool(self.last_checkpoint_seq or self.halted_reason)
+        return compared and not self.last_checkpoint_ok
+
 
 def mirror_states() -> list[MirrorState]:
     """Return every mirror's state, by name."""

@@ -9,10 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
+from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, Q, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from unfold.admin import ModelAdmin
@@ -56,6 +63,7 @@ class ReadOnlyModelAdmin(ModelAdmin):  # type: ignore[misc]
     search_texts: ClassVar[Sequence[str]] = ()
     paginator = BoundedPaginator
     show_full_result_count = False
+    show_facets = ShowFacets.NEVER  # counting each choice would read the whole table
     list_per_page = ROWS_PER_PAGE
     list_max_show_all = 0
     list_filter_submit = True
@@ -126,20 +134,22 @@ class ReadOnlyModelAdmin(ModelAdmin):  # type: ignore[misc]
 
     def add_view(
         self,
-        _request: HttpRequest,
-        _form_url: str = "",
-        _extra_context: dict[str, Any] | None = None,
+        request: HttpRequest,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Refuse."""
+        del request, form_url, extra_context
         raise PermissionDenied
 
     def delete_view(
         self,
-        _request: HttpRequest,
-        _object_id: str,
-        _extra_context: dict[str, Any] | None = None,
+        request: HttpRequest,
+        object_id: str,
+        extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
         """Refuse."""
+        del request, object_id, extra_context
         raise PermissionDenied
 
     def change_view(
@@ -159,7 +169,7 @@ class ReadOnlyModelAdmin(ModelAdmin):  # type: ignore[misc]
         if record is None:
             elsewhere = self.missing_record_url(request, unquote(object_id))
             if elsewhere is not None:
-                return HttpResponse(status=302, headers={"Location": elsewhere})
+                return HttpResponseRedirect(elsewhere)
             raise Http404(f"no {self.opts.verbose_name} with key {object_id}")
         title = self.record_title(record)
         context = {

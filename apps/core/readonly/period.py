@@ -82,6 +82,10 @@ def period_filter(time_field: str) -> type[SimpleListFilter]:
 class DayRangeFilter(RangeDateFilter):  # type: ignore[misc]
     """From one UTC day to another, both included."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.title = "day (UTC)"
+
     def queryset(self, _request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Return the rows of these days; a text that is no day is as if it were not there."""
         first = _day(self.used_parameters.get(f"{self.parameter_name}_from"))

@@ -1,0 +1,75 @@
+"""A trading day in the books, the operator, and one look at a process.
+
+Models are imported inside the fixtures: this file may be read before Django has loaded its apps.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+from django.conf import settings
+
+from tests.fixtures_database import DatabaseHandle
+
+if TYPE_CHECKING:
+    from django.test import Client
+
+    from apps.accounts.models import User
+    from apps.core.models import ProcessHealth
+    from tests.integration.console.exchange_day import ExchangeDay
+
+AGE_OF_DAY_US = 3_600_000_000
+
+
+@pytest.fixture(autouse=True)
+def nothing_else_is_reachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Servers that a test does not start are not there, whatever this machine runs."""
+    for name in ("REDIS_URL", "NATS_URL", "ENGINE_ADDRESS", "QT_METRICS_TOKEN"):
+        monkeypatch.setattr(settings, name, "")
+    monkeypatch.setattr(settings, "QT_PROCESSES", {})
+
+
+@pytest.fixture
+def day(django_database: DatabaseHandle) -> ExchangeDay:
+    """An hour-old trading day, mirrored."""
+    from tests.integration.console.exchange_day import exchange_day, write_books
+
+    made = exchange_day(time.time_ns() // 1000 - AGE_OF_DAY_US, rounds=6)
+    write_books(django_database.mirror_url, made)
+    return made
+
+
+@pytest.fixture
+def operator(django_database: DatabaseHandle) -> User:
+    """The superuser."""
+    from apps.accounts.models import User
+    from apps.accounts.services import operator_ensure
+
+    del django_database
+    return User.objects.get(username=operator_ensure().username)
+
+
+@pytest.fixture
+def console(operator: User) -> Client:
+    """The superuser's browser."""
+    from tests.integration.console.people import logged_in
+
+    return logged_in(operator)
+
+
+@pytest.fixture
+def sample(django_database: DatabaseHandle) -> ProcessHealth:
+    """One look at one process."""
+    from apps.core.models import ProcessHealth
+
+    del django_database
+    return ProcessHealth.objects.create(
+        process="relay",
+        state="not_ready",
+        detail="the stream is behind",
+        latency_ms=12,
+        checked_at=datetime.now(UTC),
+    )

@@ -1,0 +1,51 @@
+"""What the runtime role of web, edge and workers may do in the database."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import connections
+
+OWN_TABLES = {
+    "accounts_user",
+    "accounts_user_groups",
+    "accounts_user_user_permissions",
+    "auth_group",
+    "auth_group_permissions",
+    "auth_permission",
+    "core_processhealth",
+    "django_admin_log",
+    "django_content_type",
+    "django_session",
+}
+
+
+def tables_with(privilege: str) -> set[str]:
+    """Return the tables of the platform on which `qt_app` has the privilege."""
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class"
+            " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
+            " AND has_table_privilege('qt_app', oid, %s)",
+            [privilege],
+        )
+        return {row[0] for row in cursor.fetchall()}
+
+
+@pytest.mark.usefixtures("django_database")
+@pytest.mark.parametrize("privilege", ["INSERT", "UPDATE", "DELETE"])
+def test_the_runtime_role_writes_to_its_own_tables_and_to_no_other(privilege: str) -> None:
+    assert tables_with(privilege) == OWN_TABLES
+
+
+@pytest.mark.usefixtures("django_database")
+def test_the_runtime_role_reads_every_table_and_empties_none() -> None:
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_class"
+            " WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"
+        )
+        every = {row[0] for row in cursor.fetchall()}
+    assert len(every) > len(OWN_TABLES)
+    assert tables_with("SELECT") == every
+    assert tables_with("TRUNCATE") == set()
+    assert tables_with("TRIGGER") == set()
