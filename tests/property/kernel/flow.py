@@ -8,7 +8,7 @@ one market of each fee model, and assets whose limits are within reach.
 from __future__ import annotations
 
 import random
-from typing import Final
+from typing import Any, Final
 
 from engine.kernel.limits import Limits
 from engine.proto.records import (
@@ -195,7 +195,7 @@ class Flow:
             return self._random.choice(_ODD_TEXTS)
         return self._random.choice(_TEXTS) if draw < 0.3 else b""
 
-    def _of_order(self, kind: CommandType, **fields: int) -> Command:
+    def _of_order(self, kind: CommandType, **fields: Any) -> Command:
         """A command about a recent order, nearly always by its owner and in its market."""
         order_id = self._known_order()
         placed = self._placed.get(order_id)

@@ -1,0 +1,145 @@
+"""Whatever is sent: no atom is made or lost, and what is locked is what open orders reserve."""
+
+from collections import defaultdict
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.kernel import load_kernel
+from engine.kernel.interface import Kernel
+from engine.proto.records import (
+    RECORD_BYTES,
+    Checkpoint,
+    CheckpointAsset,
+    Command,
+    CommandFlag,
+    CommandType,
+    EventType,
+    Side,
+    pack_command,
+    unpack_event,
+)
+from tests.property.kernel.flow import LIMITS, NARROW, WIDE, Flow, listing
+
+SEEDS = st.integers(0, 2**32)
+CHECKPOINT = pack_command(Command(CommandType.CHECKPOINT))
+
+
+def open_kernel(name: str) -> Kernel:
+    kernel = load_kernel(name, LIMITS)
+    kernel.apply(listing(), 1)
+    return kernel
+
+
+def assert_conserved(kernel: Kernel) -> None:
+    for total in kernel.totals():
+        booked = total.deposited_atoms - total.withdrawn_atoms + total.adjusted_atoms
+        assert total.held_atoms == booked, total
+
+
+def assert_locked_is_reserved(kernel: Kernel) -> None:
+    held_in = {
+        (market.market_id, side): market.quote_asset_id if side else market.base_asset_id
+        for market in kernel.markets()
+        for side in Side
+    }
+    reserved: defaultdict[tuple[int, int], int] = defaultdict(int)
+    for order in kernel.open_orders():
+        assert order.reserved_atoms > 0
+        assert order.leaves_lots > 0
+        reserved[order.user_id, held_in[order.market_id, Side(order.side)]] += order.reserved_atoms
+    for row in kernel.all_balances():
+        assert row.available_atoms >= 0
+        assert row.locked_atoms == reserved.pop((row.user_id, row.asset_id), 0), row
+    assert not reserved
+
+
+def assert_books_are_whole(kernel: Kernel) -> None:
+    """Levels are sorted, never crossed, and the sum of their orders."""
+    for market in kernel.markets():
+        book = kernel.book(market.market_id, 10**6)
+        assert book is not None
+        bids, asks = book
+        prices = [level.price_ticks for level in reversed(bids)]
+        prices += [level.price_ticks for level in asks]
+        assert prices == sorted(set(prices))
+        lots: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
+        for order in kernel.open_orders(market_id=market.market_id):
+            lots[order.side, order.price_ticks].append(order.leaves_lots)
+        for side, levels in ((Side.BID, bids), (Side.ASK, asks)):
+            for level in levels:
+                leaves = lots.pop((side, level.price_ticks))
+                assert (sum(leaves), len(leaves)) == (level.quantity_lots, level.orders)
+        assert not lots
+
+
+@pytest.mark.parametrize("name", ["compiled", "reference"])
+@settings(max_examples=15, deadline=None)
+@given(seed=SEEDS, prices=st.sampled_from([NARROW, WIDE]))
+def test_money_is_conserved_and_locked_is_reserved_at_every_step(
+    name: str, seed: int, prices: tuple[int, int]
+) -> None:
+    kernel, flow = open_kernel(name), Flow(seed, prices)
+    for step in range(40):
+        kernel.apply(flow.records(5), 2 + step)
+        assert_conserved(kernel)
+        assert_locked_is_reserved(kernel)
+        assert_books_are_whole(kernel)
+
+
+@pytest.mark.parametrize("name", ["compiled", "reference"])
+@settings(max_examples=15, deadline=None)
+@given(seed=SEEDS)
+def test_after_every_order_is_cancelled_nothing_is_locked(name: str, seed: int) -> None:
+    kernel = open_kernel(name)
+    kernel.apply(Flow(seed).records(300), 2)
+    cancels = b"".join(
+        pack_command(
+            Command(
+                CommandType.CANCEL,
+                market_id=order.market_id,
+                order_id=order.order_id,
+                flags=CommandFlag.OPERATOR,
+            )
+        )
+        for order in kernel.open_orders()
+    )
+    kernel.apply(cancels, 3)
+    assert kernel.open_order_count == 0
+    assert {row.locked_atoms for row in kernel.all_balances()} <= {0}
+    assert_conserved(kernel)
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=SEEDS)
+def test_every_checkpoint_has_the_digest_of_all_balances(seed: int) -> None:
+    """A kernel that checkpoints often and one that does so once state the same digest."""
+    often, once = open_kernel("compiled"), open_kernel("reference")
+    flow = Flow(seed)
+    for step in range(10):
+        records = flow.records(20)
+        often.apply(records + CHECKPOINT, 2 + step)
+        once.apply(records, 2 + step)
+    digests = [
+        unpack_event(kernel.apply(CHECKPOINT, 99)[-RECORD_BYTES:])[1] for kernel in (often, once)
+    ]
+    assert isinstance(digests[0], Checkpoint)
+    assert digests[0] == digests[1]
+    assert digests[0].row_count == len(list(once.all_balances()))
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=SEEDS)
+def test_checkpoint_totals_are_those_counted_afresh(seed: int) -> None:
+    kernel = open_kernel("compiled")
+    events = kernel.apply(Flow(seed).records(200) + CHECKPOINT, 2)
+    totals = {total.asset_id: tuple(total) for total in kernel.totals()}
+    told = {}
+    for offset in range(0, len(events), RECORD_BYTES):
+        header, body = unpack_event(events, offset)
+        if header.type == EventType.CHECKPOINT_ASSET:
+            assert isinstance(body, CheckpointAsset)
+            told[body.asset_id] = tuple(body)
+    for asset_id, told_total in told.items():
+        assert told_total == totals[asset_id]
