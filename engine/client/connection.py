@@ -14,6 +14,7 @@ from engine.client.errors import EngineUnavailable
 from engine.proto import engine_pb2_grpc as pb_grpc
 
 TIMEOUT_DEFAULT_S: Final = 10.0
+REPLAY_READS_MAX: Final = 8  # first outcomes read at the same time
 
 T = TypeVar("T")
 
@@ -24,6 +25,7 @@ class Connection:
     def __init__(self, address: str, *, timeout_s: float = TIMEOUT_DEFAULT_S) -> None:
         self._timeout_s = timeout_s
         self._channel = open_channel(address)
+        self._replay_reads = asyncio.Semaphore(REPLAY_READS_MAX)
         self._admin = pb_grpc.AdminServiceStub(self._channel)
         self._query = pb_grpc.QueryServiceStub(self._channel)
         self._events = pb_grpc.EventServiceStub(self._channel)

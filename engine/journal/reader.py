@@ -8,6 +8,7 @@ and next in sequence.
 from __future__ import annotations
 
 import os
+import threading
 from bisect import bisect_right
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,8 @@ from engine.journal.segments import read_header, segment_headers
 from engine.proto.records import RECORD_BYTES
 
 CHUNK_BYTES: Final = 256 << 10
+INDEX_STRIDE_BYTES: Final = 64 << 10
+INDEX_PLACES_MAX: Final = 1 << 20
 
 
 class EventSlice(NamedTuple):
@@ -38,17 +41,45 @@ class EventSlice(NamedTuple):
     events: bytes
 
 
+class SeekIndex:
+    """Where some records begin, so that those who seek often need not walk a whole segment.
+
+    Thread-safe, shared by readers of one directory. It grows as they walk: one place every 64 KiB.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._places: list[tuple[int, int, int]] = []
+
+    def before(self, event_seq: int) -> tuple[int, int] | None:
+        """(segment, offset) of the nearest known record that begins at or before an event."""
+        with self._lock:
+            at = bisect_right(self._places, event_seq, key=lambda place: place[0]) - 1
+            return self._places[at][1:] if at >= 0 else None
+
+    def note(self, first_event_seq: int, segment: int, offset: int) -> None:
+        """Remember a record, unless one close before it is known."""
+        with self._lock:
+            at = bisect_right(self._places, first_event_seq, key=lambda place: place[0])
+            if at and self._places[at - 1][1:] > (segment, offset - INDEX_STRIDE_BYTES):
+                return
+            if len(self._places) < INDEX_PLACES_MAX:
+                self._places.insert(at, (first_event_seq, segment, offset))
+
+
 class Follower:
     """Follows the events from one sequence on, as far as they are durable.
 
     Not thread-safe. It survives restarts of the engine: segments are never deleted.
     """
 
-    def __init__(self, data_dir: Path, from_event_seq: int = 1) -> None:
+    def __init__(
+        self, data_dir: Path, from_event_seq: int = 1, index: SeekIndex | None = None
+    ) -> None:
         if from_event_seq < 1:
             raise ValueError(f"event sequence was {from_event_seq}, expected at least 1")
         self._durable = DurableReader(data_dir)
-        self._records = _RecordReader(data_dir)
+        self._records = _RecordReader(data_dir, index or SeekIndex())
         self._from = from_event_seq
         self._epoch = 0
         self._rest = memoryview(b"")
@@ -117,7 +148,7 @@ def journal_records(data_dir: Path, from_event_seq: int = 1) -> Iterator[Record]
     bound = read_position(data_dir)
     if bound is None or bound.event_seq < from_event_seq:
         return
-    reader = _RecordReader(data_dir)
+    reader = _RecordReader(data_dir, SeekIndex())
     try:
         reader.seek(from_event_seq, bound)
         while (record := reader.next(bound)) is not None:
@@ -129,8 +160,9 @@ def journal_records(data_dir: Path, from_event_seq: int = 1) -> Iterator[Record]
 class _RecordReader:
     """Records one after the other, over segments, up to a durable position."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, index: SeekIndex) -> None:
         self._data_dir = data_dir
+        self._index = index
         self._fd = -1
         self._number = 0
         self._size = 0
@@ -147,6 +179,9 @@ class _RecordReader:
         if at < 0:
             raise JournalError(f"journal in {self._data_dir} has no segment for event {event_seq}")
         self._open(headers[at].number)
+        known = self._index.before(event_seq)
+        if known is not None and known[0] == self._number:
+            self._offset = known[1]
         while True:
             header = self._header(bound)
             if header is None:
@@ -154,6 +189,7 @@ class _RecordReader:
                     f"journal in {self._data_dir} has no event {event_seq}, "
                     f"although {bound.event_seq} is durable"
                 )
+            self._index.note(header.first_event_seq, self._number, self._offset)
             if header.first_event_seq + header.event_count > event_seq:
                 return
             self._offset += header.length

@@ -17,7 +17,7 @@ import grpc
 import structlog
 
 from engine.journal.chain import ChainIndex
-from engine.journal.reader import EventSlice, Follower
+from engine.journal.reader import EventSlice, Follower, SeekIndex
 from engine.proto import engine_pb2 as pb
 from engine.proto import engine_pb2_grpc as pb_grpc
 from engine.proto.stream import CHAIN_GENESIS
@@ -51,6 +51,7 @@ class EventService(pb_grpc.EventServiceServicer):
         self._behind = behind
         self._chain = ChainIndex(data_dir, keep_cache=True)
         self._threads = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="event-reader")
+        self._index = SeekIndex()
         self._readers = 0
 
     async def Subscribe(
@@ -79,7 +80,7 @@ class EventService(pb_grpc.EventServiceServicer):
             await refuse(context, OverloadedError(f"{self._readers} readers are the most"))
         self._readers += 1
         loop = asyncio.get_running_loop()
-        reader = _Reader(Follower(self._data_dir, first))
+        reader = _Reader(Follower(self._data_dir, first, self._index))
         try:
             following = first
             while last is None or following <= last:

@@ -99,7 +99,9 @@ async def test_kill_9_under_load_loses_and_doubles_nothing(
             await asyncio.sleep(0.7)
             engine.process.send_signal(signal.SIGKILL)
             await asyncio.to_thread(engine.wait)
-            engine = await asyncio.to_thread(engine_process, "--listen", free_address)
+            engine = await asyncio.to_thread(
+                engine_process, "--listen", free_address, kernel="auto"
+            )
         await asyncio.sleep(0.3)
         load.stop = True
         await asyncio.wait_for(asyncio.gather(*tasks), 60)
@@ -113,7 +115,7 @@ async def test_kill_9_under_load_loses_and_doubles_nothing(
     assert 0 <= silent <= load.unknown
 
 
-async def test_two_restarts_give_the_identical_state_hash(
+async def test_two_restarts_give_the_identical_state_hash_whichever_kernel_replays(
     engine_process: EngineFactory,
 ) -> None:
     engine = engine_process()
@@ -124,9 +126,9 @@ async def test_two_restarts_give_the_identical_state_hash(
         await asyncio.sleep(1.3)  # the checkpoint is journaled; nothing changes any more
         expected = await client.get_state_hash()
         books = await client.list_open_orders()
-    for end in (EngineUnderTest.kill, EngineUnderTest.stop):
+    for end, kernel in ((EngineUnderTest.kill, "auto"), (EngineUnderTest.stop, "reference")):
         end(engine)
-        engine = engine_process()
+        engine = engine_process(kernel=kernel)
         async with EngineClient(engine.address) as client:
             await client.wait_ready(10)
             assert await client.get_state_hash() == expected

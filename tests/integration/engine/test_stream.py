@@ -28,7 +28,7 @@ from engine.proto.records import (
     unpack_event,
 )
 from tests.fixtures_engine import EngineUnderTest
-from tests.integration.engine.support import BUYER, MARKET, SELLER, request_id
+from tests.integration.engine.support import BUYER, MARKET, QUOTE, SELLER, request_id
 
 PLACE = Command(
     CommandType.PLACE,
@@ -199,6 +199,24 @@ async def test_a_retry_gets_the_first_outcome_with_all_its_trades(client: Engine
     with pytest.raises(EngineRefused) as other:
         (await client.submit(refused._replace(price=-2))).expect()
     assert other.value.reason is Reason.REQUEST_ID_REUSED
+
+
+async def test_many_retries_at_once_all_get_their_first_outcomes(client: EngineClient) -> None:
+    users = range(100, 200)
+    for user_id in users:
+        await client.add_user(user_id=user_id)
+        await client.deposit(
+            user_id=user_id, asset_id=QUOTE, amount_atoms=10**9, business_id=request_id(user_id, 3)
+        )
+    orders = [
+        PLACE._replace(user_id=user_id, price=1 + n, request_id=request_id(n))
+        for user_id in users
+        for n in range(3)
+    ]
+    first = await asyncio.gather(*map(client.submit, orders))
+    again = await asyncio.gather(*map(client.submit, orders))
+    assert all(outcome.replayed for outcome in again)
+    assert [outcome.records for outcome in again] == [outcome.records for outcome in first]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import pytest
 
 from engine.journal import EventSlice, Follower, JournalCorruptError, journal_records
 from engine.journal.format import segment_path
+from engine.journal.reader import SeekIndex
 from tests.unit.journal.support import append, content, opened, written
 
 
@@ -56,6 +57,22 @@ def test_every_event_can_be_addressed(journal_dir: Path, all_events: bytes) -> N
         follower.close()
         assert part is not None
         assert part[1:] == (seq, seq, all_events[(seq - 1) * 128 : seq * 128])
+
+
+def test_a_shared_index_changes_the_way_and_not_what_is_found(
+    journal_dir: Path, all_events: bytes
+) -> None:
+    index = SeekIndex()
+    last = len(all_events) // 128
+    for seq in [last, 1, last // 2, *range(1, last, 29), *range(last, 0, -31)]:
+        follower = Follower(journal_dir, seq, index)
+        part = follower.read(2)
+        follower.close()
+        assert part is not None
+        assert part.events == all_events[(seq - 1) * 128 : part.last_event_seq * 128]
+    assert index.before(0) is None
+    segments = len(list((journal_dir / "journal").glob("*.seg")))
+    assert [index.before(10**9)] == [(segments, 512)]
 
 
 def test_records_can_be_read_from_the_one_that_holds_an_event(journal_dir: Path) -> None:
