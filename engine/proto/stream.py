@@ -61,5 +61,7 @@ def unpack_batch(payload: bytes) -> StreamBatch:
     magic, count, epoch, first, last, chain = _HEADER.unpack_from(payload)
     events = payload[_HEADER.size :]
     if magic != MAGIC or last - first + 1 != count or len(events) != count * RECORD_BYTES:
-        raise ValueError(f"message {first}..{last} of {count} events in {len(events)} bytes is torn")
+        raise ValueError(
+            f"message {first}..{last} of {count} events in {len(events)} bytes is torn"
+        )
     return StreamBatch(epoch, first, last, chain, events)
