@@ -22,6 +22,7 @@ from quantatrade.bootstrap.status import (
     Status,
     current_status,
     kill_leftovers,
+    process_birth,
     supervisor_pid,
 )
 from quantatrade.bootstrap.table import status_table
@@ -88,7 +89,7 @@ def _down(arguments: list[str]) -> int:
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + DOWN_TIMEOUT_S
-    while supervisor_pid(state) == pid:
+    while supervisor_pid(state) == pid or process_birth(pid) is not None:
         if time.monotonic() > deadline:
             os.kill(pid, signal.SIGKILL)
             raise BootstrapError(
@@ -130,9 +131,10 @@ def _logs(arguments: list[str]) -> int:
     if not 0 <= options.lines <= LOG_LINES_MAX:
         parser.error(f"-n was {options.lines}, expected 0 to {LOG_LINES_MAX}")
     log = state_directory(os.environ).log(options.name)
-    if not log.is_file():
+    if not os.access(log, os.R_OK):
         raise BootstrapError(
-            f"{options.name} has not written a log yet ({log}): start it with `manage.py up`."
+            f"There is no log of {options.name} that you can read ({log}): start it with"
+            " `manage.py up`, or ask as the user who did."
         )
 
     def write(text: bytes) -> None:

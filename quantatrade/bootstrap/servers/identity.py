@@ -1,12 +1,14 @@
 """Under which account PostgreSQL runs: it refuses root, and we may be root.
 
-As an ordinary user it is ourselves. As root it is a user namespace in which root appears as
-`nobody`, so that the files stay root's; where namespaces are forbidden (some containers) it is the
+As an ordinary user it is ourselves. (PostgreSQL wants an account with a name; one without, as some
+containers have, gets one through a user namespace.) As root it is a user namespace in which root
+appears as `nobody`, so that the files stay root's; where namespaces are forbidden it is the
 unprivileged account itself, which then owns the data directory. Invariant: a data directory once
 made keeps its owner, so the choice never changes under existing data.
 """
 
 import os
+import pwd
 import subprocess
 from pathlib import Path
 
@@ -20,7 +22,7 @@ TRIAL_TIMEOUT_S = 20.0
 def choose_identity(data: Path, program: Path) -> str:
     """The launcher's identity for a server whose data live in `data`."""
     if os.geteuid() != 0:
-        return "self"
+        return _ordinary_identity(program)
     owner = data.stat().st_uid if data.exists() else 0
     if owner != 0:
         return f"uid:{owner}"
@@ -33,6 +35,19 @@ def choose_identity(data: Path, program: Path) -> str:
         "PostgreSQL refuses to run as root, and here neither a user namespace nor the account"
         f" {UNPRIVILEGED_ID} can run {program}: run this command as an ordinary user."
     )
+
+
+def _ordinary_identity(program: Path) -> str:
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError:
+        if can_run("namespace", program):
+            return "namespace"
+        raise BootstrapError(
+            f"PostgreSQL refuses to run as user {os.geteuid()}, who has no entry in /etc/passwd:"
+            " add one, or run this command as another user."
+        ) from None
+    return "self"
 
 
 def can_run(identity: str, program: Path) -> bool:
