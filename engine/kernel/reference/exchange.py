@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
-from engine.kernel.codes import ORDER_CANCELED
+from engine.kernel.codes import OK, ORDER_ACCEPTED, ORDER_CANCELED
 from engine.kernel.limits import Limits
 from engine.kernel.reference.model import Account, Asset, Market, Order, User
 from engine.kernel.state import BusinessRow
@@ -22,6 +22,7 @@ _PACK: Final = {
     int(kind): Struct(EVENT_HEADER.format + body.format.removeprefix("<")).pack
     for kind, (body, _) in BODY_STRUCTS.items()
 }
+_PACK_ACCEPTED: Final = _PACK[ORDER_ACCEPTED]
 _PACK_CHANGED: Final = _PACK[ORDER_CANCELED]
 
 
@@ -81,6 +82,29 @@ class Exchange:
             )
         )
 
+    def emit_accepted(self, order: Order, bound: int, terms: int) -> None:
+        """Append an ORDER_ACCEPTED; for `bound` and `terms` see `records.OrderAccepted`."""
+        self.event_seq += 1
+        self.out.append(
+            _PACK_ACCEPTED(
+                self.event_seq,
+                self.command_seq,
+                self.time_us,
+                ORDER_ACCEPTED,
+                order.is_bid,
+                OK,
+                order.market.market_id,
+                order.order_id,
+                order.user.user_id,
+                order.price,
+                order.quantity,
+                bound,
+                order.reserved,
+                terms,
+                order.text,
+            )
+        )
+
     def emit_changed(
         self, kind: int, order: Order, removed_lots: int, flags: int, reason: int = 0
     ) -> None:
@@ -96,7 +120,7 @@ class Exchange:
                 reason,
                 order.market.market_id,
                 order.order_id,
-                order.user_id,
+                order.user.user_id,
                 order.price,
                 removed_lots,
                 order.leaves,

@@ -39,13 +39,19 @@ from engine.proto.records import (
 _ORDER_COMMANDS: Final = frozenset(
     {CommandType.PLACE, CommandType.CANCEL, CommandType.REDUCE, CommandType.MOVE}
 )
-_APPLY: Final[dict[int, Callable[[Exchange, Fields], int]]] = {
-    int(kind): apply_trading if kind in _ORDER_COMMANDS else apply_admin for kind in CommandType
-}
 
 
-def _unknown(_x: Exchange, _fields: Fields) -> int:
+def _refuse_unknown(_x: Exchange, _fields: Fields) -> int:
     return Reason.MALFORMED
+
+
+def _handler_of(kind: int) -> Callable[[Exchange, Fields], int]:
+    if kind in _ORDER_COMMANDS:
+        return apply_trading
+    return apply_admin if kind in frozenset(CommandType) else _refuse_unknown
+
+
+_APPLY: Final = tuple(_handler_of(kind) for kind in range(256))  # by the byte of the type
 
 
 class ReferenceKernel:
@@ -100,7 +106,7 @@ class ReferenceKernel:
         x.time_us = time_us
         for fields in COMMAND.iter_unpack(commands) if size else ():
             x.command_seq += 1
-            reason = _APPLY.get(fields[0], _unknown)(x, fields)
+            reason = _APPLY[fields[0]](x, fields)
             if reason:
                 x.emit(
                     EventType.REFUSED,
@@ -156,7 +162,7 @@ class ReferenceKernel:
                 continue
             for side in (market.bids, market.asks):
                 for order in side.orders_within(0):
-                    if not user_id or order.user_id == user_id:
+                    if not user_id or order.user.user_id == user_id:
                         yield _order_view(order)
 
     def book(self, market_id: int, depth: int) -> tuple[list[LevelView], list[LevelView]] | None:
@@ -206,7 +212,7 @@ def _market_view(market: Market) -> MarketView:
 def _order_view(order: Order) -> OrderView:
     return OrderView(
         order.order_id,
-        order.user_id,
+        order.user.user_id,
         order.market.market_id,
         int(order.is_bid),
         order.order_type,

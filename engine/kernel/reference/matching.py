@@ -7,20 +7,14 @@ arrives in others (trader or house) within the same fill.
 from __future__ import annotations
 
 from engine.kernel.codes import DONE, MAKER_DONE, OK, TRADE
-from engine.kernel.reference.book import BookSide
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import MAKER, TAKER, bid_hold, due_fee
 from engine.kernel.reference.model import Order
 
 
-def side_of(order: Order, *, opposite: bool = False) -> BookSide:
-    """Return the side of the book on which the order rests, or the one it trades against."""
-    return order.market.bids if order.is_bid != opposite else order.market.asks
-
-
 def match(x: Exchange, taker: Order) -> None:
     """Trade until the taker is filled or nothing is left within its price (0 = any price)."""
-    makers = side_of(taker, opposite=True)
+    makers = taker.opposite
     while taker.leaves:
         maker = makers.best(taker.price)
         if maker is None:
@@ -35,7 +29,7 @@ def match(x: Exchange, taker: Order) -> None:
 def forget(x: Exchange, order: Order) -> None:
     """Free the ids of an order that has ended (one that never rested has none in use)."""
     if x.orders.pop(order.order_id, None):
-        x.open_texts.discard((order.user_id, order.text))
+        x.open_texts.discard((order.user.user_id, order.text))
 
 
 def _fill(x: Exchange, taker: Order, maker: Order) -> None:
@@ -59,8 +53,8 @@ def _fill(x: Exchange, taker: Order, maker: Order) -> None:
         market.last_trade_id,
         maker.order_id,
         taker.order_id,
-        maker.user_id,
-        taker.user_id,
+        maker.user.user_id,
+        taker.user.user_id,
         maker.price,
         lots,
         ask_fee if taker.is_bid else bid_fee,
@@ -111,14 +105,14 @@ def _settle_ask(ask: Order, role: int, notional: int, lots: int) -> int:
 
 def lots_within(taker: Order) -> int:
     """Return how many lots the book offers within the taker's price."""
-    return sum(maker.leaves for maker in side_of(taker, opposite=True).orders_within(taker.price))
+    return sum(maker.leaves for maker in taker.opposite.orders_within(taker.price))
 
 
 def notional_of_sweep(taker: Order) -> tuple[int, int]:
     """Return (lots, quote atoms) of taking up to the order's quantity at any price."""
     wanted = taker.quantity
     notional = 0
-    for maker in side_of(taker, opposite=True).orders_within(0):
+    for maker in taker.opposite.orders_within(0):
         lots = min(wanted, maker.leaves)
         wanted -= lots
         notional += lots * maker.price * taker.market.tick_lot_atoms

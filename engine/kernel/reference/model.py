@@ -210,7 +210,8 @@ class Order:
     """An order from its acceptance to its end.
 
     `hold_price` is the price up to which a bid's reserve must reach: its ceiling, or its price;
-    0 where the reserve is a fixed sum (MARKET, FOK_BUDGET). `rates`, `cumulative` and `charged` are
+    0 where the reserve is a fixed sum (MARKET, FOK_BUDGET). `side` is where it rests, `opposite`
+    what it trades against. `rates`, `cumulative` and `charged` are
     (maker, taker); the rates are the market's at acceptance.
     """
 
@@ -222,6 +223,7 @@ class Order:
         "is_bid",
         "leaves",
         "market",
+        "opposite",
         "order_id",
         "order_type",
         "price",
@@ -229,15 +231,16 @@ class Order:
         "quote",
         "rates",
         "reserved",
+        "side",
         "text",
-        "user_id",
+        "user",
     )
 
     def __init__(
         self,
         market: Market,
+        user: User,
         order_id: int,
-        user_id: int,
         order_type: int,
         is_bid: bool,
         price: int,
@@ -246,10 +249,12 @@ class Order:
         text: bytes,
     ) -> None:
         self.market = market
+        self.user = user
         self.order_id = order_id
-        self.user_id = user_id
         self.order_type = order_type
         self.is_bid = is_bid
+        self.side = market.bids if is_bid else market.asks
+        self.opposite = market.asks if is_bid else market.bids
         self.price = price
         self.quantity = quantity
         self.leaves = quantity

@@ -98,7 +98,7 @@ def _orders(x: Exchange) -> Iterator[Order]:
 def _order_row(order: Order) -> OrderRow:
     return OrderRow(
         order.order_id,
-        order.user_id,
+        order.user.user_id,
         order.market.market_id,
         int(order.is_bid),
         order.order_type,

@@ -22,13 +22,13 @@ from engine.kernel.codes import (
     MARKET,
     MOVE,
     OK,
-    ORDER_ACCEPTED,
     ORDER_CANCELED,
     ORDER_EXPIRED,
     ORDER_MOVED,
     ORDER_REDUCED,
     PLACE,
     REDUCE,
+    REQUEUE,
     TRADING,
 )
 from engine.kernel.reference.checks import CHECKS, NO_TEXT, Fields, fingerprint
@@ -39,36 +39,32 @@ from engine.kernel.reference.matching import (
     lots_within,
     match,
     notional_of_sweep,
-    side_of,
 )
 from engine.kernel.reference.model import Market, Order, Remembered, User
 from engine.proto.records import (
-    HOUSE_USER_ID,
     INT64_MAX,
     NO_REQUEST_ID,
     EventType,
     Reason,
 )
 
+_PRICED: Final = (LIMIT, LIMIT_MAKER)
+
 
 def apply_trading(x: Exchange, fields: Fields) -> int:
     """Check form, user and request id of an order command, then hand it to its handler."""
     kind = fields[0]
-    user_id, order_id, request_id = fields[8], fields[9], fields[15]
-    if kind == PLACE and order_id > x.last_order_id:
-        x.last_order_id = order_id
+    if kind == PLACE and fields[9] > x.last_order_id:
+        x.last_order_id = fields[9]
     reason = CHECKS[kind](fields)
     if reason:
         return reason
-    if user_id != HOUSE_USER_ID:
-        user = x.users.get(user_id)
-        if user is None:
+    user = x.users.get(fields[8])
+    if user is None:
+        if kind != CANCEL or not fields[4]:
             return Reason.UNKNOWN_USER
-    elif fields[4] and kind == CANCEL:
-        user = x.house  # an operator's cancel
-    else:
-        return Reason.UNKNOWN_USER
-    if request_id == NO_REQUEST_ID:
+        user = x.house  # an operator's cancel, which names no user
+    if fields[15] == NO_REQUEST_ID:
         return _HANDLERS[kind](x, user, fields)
     return _apply_once(x, user, fields)
 
@@ -101,17 +97,15 @@ def _apply_once(x: Exchange, user: User, fields: Fields) -> int:
 
 
 def _place(x: Exchange, user: User, fields: Fields) -> int:
-    _, side, order_type, tif, _, _, market_id, _, user_id, order_id, price, quantity, *_ = fields
-    budget, ceiling, text = fields[12], fields[13], fields[16]
+    (_, side, order_type, tif, _, _, market_id, _, user_id, order_id, price, quantity, budget,
+     ceiling, _, _, text) = fields  # fmt: skip
     market = x.markets.get(market_id)
     if market is None:
         return Reason.UNKNOWN_MARKET
     reason = _entry_refusal(user, market) or _content_refusal(x, market, fields)
     if reason:
         return reason
-    order = Order(
-        market, order_id, user_id, order_type, side == BID, price, quantity, ceiling, text
-    )
+    order = Order(market, user, order_id, order_type, side == BID, price, quantity, ceiling, text)
     reserve = _first_reserve(order, budget)
     if reserve > INT64_MAX and order_type != MARKET:
         return Reason.OVERFLOW
@@ -120,7 +114,7 @@ def _place(x: Exchange, user: User, fields: Fields) -> int:
         return reason
     if text != NO_TEXT and (user_id, text) in x.open_texts:
         return Reason.DUPLICATE_CLIENT_ORDER_ID
-    if order_type == LIMIT_MAKER and side_of(order, opposite=True).is_within(price):
+    if order_type == LIMIT_MAKER and order.opposite.is_within(price):
         return Reason.WOULD_TAKE
     base_id, quote_id = market.base.asset_id, market.quote.asset_id
     held = x.accounts.get((user_id, quote_id if order.is_bid else base_id))
@@ -134,20 +128,7 @@ def _place(x: Exchange, user: User, fields: Fields) -> int:
     order.quote = x.open_account(user_id, quote_id)
     order.held_account.reserve(reserve)
     order.reserved = reserve
-    x.emit(
-        ORDER_ACCEPTED,
-        market_id,
-        order.is_bid,
-        OK,
-        order_id,
-        user_id,
-        price,
-        quantity,
-        ceiling or budget,
-        reserve,
-        order_type | tif << 8,
-        text,
-    )
+    x.emit_accepted(order, ceiling or budget, order_type | tif << 8)
     _enter_book(x, order, tif, budget)
     return OK
 
@@ -165,7 +146,7 @@ def _content_refusal(x: Exchange, market: Market, fields: Fields) -> int:
         return Reason.DUPLICATE_ORDER_ID
     if quantity <= 0:
         return Reason.INVALID_QUANTITY
-    if fields[2] in (LIMIT, LIMIT_MAKER):
+    if fields[2] in _PRICED:
         if price <= 0 or (ceiling and ceiling < price):
             return Reason.INVALID_PRICE
         if not market.price_min <= price <= market.price_max:
@@ -206,14 +187,15 @@ def _enter_book(x: Exchange, order: Order, tif: int, budget: int) -> None:
     if order.order_type == FOK_BUDGET and not _is_budget_met(order, budget):
         end_order(x, order, ORDER_EXPIRED, reason=Reason.BUDGET)
         return
-    match(x, order)
-    if not order.leaves:
-        return
+    if order.opposite.is_within(order.price):
+        match(x, order)
+        if not order.leaves:
+            return
     if tif == GTC or order.order_type == LIMIT_MAKER:
         x.orders[order.order_id] = order
         if order.text != NO_TEXT:
-            x.open_texts.add((order.user_id, order.text))
-        side_of(order).add(order)
+            x.open_texts.add((order.user.user_id, order.text))
+        order.side.add(order)
     else:
         end_order(x, order, ORDER_EXPIRED, reason=Reason.TIME_IN_FORCE)
 
@@ -233,9 +215,9 @@ def _cancel(x: Exchange, user: User, fields: Fields) -> int:
         return Reason.UNKNOWN_MARKET
     if order is None or order.market.market_id != fields[6]:
         return Reason.UNKNOWN_ORDER
-    if order.user_id != user.user_id and not is_operator:
+    if order.user is not user and not is_operator:
         return Reason.UNKNOWN_ORDER
-    side_of(order).remove(order)
+    order.side.remove(order)
     end_order(x, order, ORDER_CANCELED, flags=BY_OPERATOR if is_operator else 0)
     return OK
 
@@ -245,12 +227,12 @@ def _reduce(x: Exchange, user: User, fields: Fields) -> int:
     order = x.orders.get(fields[9])
     if fields[6] not in x.markets:
         return Reason.UNKNOWN_MARKET
-    if order is None or order.user_id != user.user_id or order.market.market_id != fields[6]:
+    if order is None or order.user is not user or order.market.market_id != fields[6]:
         return Reason.UNKNOWN_ORDER
     if lots <= 0:
         return Reason.INVALID_QUANTITY
     if lots >= order.leaves:
-        side_of(order).remove(order)
+        order.side.remove(order)
         end_order(x, order, ORDER_REDUCED)
         return OK
     order.leaves -= lots
@@ -271,13 +253,12 @@ def _move(x: Exchange, user: User, fields: Fields) -> int:
         return Reason.UNKNOWN_MARKET
     if user.status != ACTIVE or market.state != TRADING:
         return _entry_refusal(user, market)
-    if order is None or order.user_id != user.user_id or order.market is not market:
+    if order is None or order.user is not user or order.market is not market:
         return Reason.UNKNOWN_ORDER
-    reason = _new_price_refusal(order, price, is_requeue=fields[4] != 0)
+    reason = _new_price_refusal(order, price, fields[4])
     if reason:
         return reason
-    side, opposite = (market.bids, market.asks) if order.is_bid else (market.asks, market.bids)
-    crosses = opposite.is_within(price)
+    crosses = order.opposite.is_within(price)
     if crosses and order.order_type == LIMIT_MAKER:
         return Reason.WOULD_TAKE
     if order.is_bid and not order.ceiling:
@@ -286,23 +267,24 @@ def _move(x: Exchange, user: User, fields: Fields) -> int:
             return Reason.INSUFFICIENT_BALANCE
         order.quote.reserve(reserve - order.reserved)
         order.reserved = reserve
-    side.remove(order)
+    order.side.remove(order)
     order.price = price
     x.emit_changed(ORDER_MOVED, order, 0, 0)
     if crosses:
         match(x, order)
-    if order.leaves:
-        side.add(order)
+        if not order.leaves:
+            return OK
+    order.side.add(order)
     return OK
 
 
-def _new_price_refusal(order: Order, price: int, *, is_requeue: bool) -> int:
+def _new_price_refusal(order: Order, price: int, flags: int) -> int:
     if price <= 0:
         return Reason.INVALID_PRICE
     market = order.market
     if not market.price_min <= price <= market.price_max:
         return Reason.PRICE_FILTER
-    if price == order.price and not is_requeue:
+    if price == order.price and not flags & REQUEUE:
         return Reason.NOTHING_CHANGES
     if order.ceiling:  # up to it everything was checked when the order came in
         return Reason.PRICE_ABOVE_CEILING if price > order.ceiling else OK
