@@ -31,7 +31,7 @@ def test(arguments: list[str]) -> int:
         command = [str(environment.python), str(ROOT / "manage.py"), "test", *arguments]
         sys.stdout.flush()
         os.execv(environment.python, command)  # noqa: S606 - no shell is wanted
-    build_kernel(ROOT, say=_say)
+    build_kernel(ROOT, details=environment.path / "kernel-build.log", say=_say)
     failed = [] if arguments else [check[0] for check in CHECKS if not _passes(*check)]
     if failed:
         _say(f"FAILED before the tests: {', '.join(failed)}")

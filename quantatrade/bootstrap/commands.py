@@ -124,7 +124,7 @@ def _in_words(status: Status) -> str:
 
 def _logs(arguments: list[str]) -> int:
     parser = _parser("logs", "Show the end of a process's log.")
-    parser.add_argument("name", choices=(*NAMES, PREPARE, "supervisor"))
+    parser.add_argument("name", choices=(*NAMES, PREPARE, "kernel", "supervisor"))
     parser.add_argument("-f", "--follow", action="store_true", help="go on with what is appended")
     parser.add_argument("-n", "--lines", type=int, default=LOG_LINES_DEFAULT, metavar="N")
     options = parser.parse_args(arguments)

@@ -47,6 +47,9 @@ class Configuration:
     given: Mapping[str, str]
     """The operator's environment."""
 
+    kernel: str = "auto"
+    """The matching kernel that the engine runs on."""
+
     def is_external(self, name: str) -> bool:
         """Whether the operator provides this server, so that we do not start ours."""
         variable = EXTERNAL_VARIABLES.get(name)

@@ -7,6 +7,7 @@ are bound on loopback only.
 
 import errno
 import socket
+import time
 from collections.abc import Iterable, Mapping
 
 from quantatrade.bootstrap.failure import BootstrapError
@@ -18,6 +19,8 @@ NAMES = (
     "worker_telemetry", "beat_telemetry", "postgres", "redis", "nats", "nats_monitor",
 )  # fmt: skip
 PORT_MAX = 65535
+PATIENCE_S = 3.0
+POLL_INTERVAL_S = 0.05
 
 
 def choose_ports(environment: Mapping[str, str]) -> dict[str, int]:
@@ -46,17 +49,30 @@ def _port(environment: Mapping[str, str], variable: str, default: int) -> int:
 
 
 def require_free(name: str, ports: Iterable[int]) -> None:
-    """Refuse to start `name` while another program listens on one of its ports."""
+    """Refuse to start `name` while another program listens on one of its ports.
+
+    A port is given a moment to become free: what a killed supervisor leaves ends just after it.
+    """
+    deadline = time.monotonic() + PATIENCE_S
     for port in ports:
-        with socket.socket() as trial:
-            trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                trial.bind((HOST, port))
-            except OSError as error:
-                if error.errno not in (errno.EADDRINUSE, errno.EACCES):
-                    raise
-                why = "in use by another program" if error.errno == errno.EADDRINUSE else "reserved"
+        while (why := _why_not_free(port)) is not None:
+            if time.monotonic() > deadline:
                 raise BootstrapError(
                     f"Port {port}, which {name} needs, is {why}: stop that program, or set"
                     " QT_PORT_BASE to a free range of ports."
-                ) from error
+                )
+            time.sleep(POLL_INTERVAL_S)
+
+
+def _why_not_free(port: int) -> str | None:
+    with socket.socket() as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((HOST, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return "in use by another program"
+            if error.errno == errno.EACCES:
+                return "reserved for root"
+            raise
+    return None

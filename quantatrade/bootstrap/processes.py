@@ -104,6 +104,7 @@ def _engine(configuration: Configuration) -> ProcessSpec:
             "--data", str(configuration.state.part("engine")),
             "--listen", _address(port),
             "--telemetry-port", str(telemetry),
+            "--kernel", configuration.kernel,
         ),
         probe=http_probe(HOST, telemetry, "/readyz"),
         address=_address(port),

@@ -15,7 +15,7 @@ from quantatrade.bootstrap.failure import BootstrapError
 FORMAT = 1
 FREE_BYTES_MIN = 1024**3
 MARKER = "quantatrade.json"
-PARTS = ("secrets", "run", "log", "postgres", "redis", "nats", "engine", "beat", "static")
+PARTS = ("secrets", "run", "log", "postgres", "redis", "nats", "engine", "beat")
 _NAMES_SHOWN_MAX = 3
 
 

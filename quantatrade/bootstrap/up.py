@@ -13,11 +13,13 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TextIO
 
 from quantatrade.bootstrap.configuration import (
     ROOT,
+    Configuration,
     load_configuration,
     state_directory,
 )
@@ -181,12 +183,15 @@ def _supervise(state: StateDirectory, *, production: bool) -> int:
         for name in kill_leftovers(state):
             _say(f"killed a {name} that a dead supervisor had left")
         write_status(state, STOPPED)
-        build_kernel(ROOT, say=_say)
+        configuration = load_configuration(os.environ)
+        if not configuration.is_external("engine"):
+            kernel = build_kernel(ROOT, details=state.log("kernel"), say=_say)
+            configuration = replace(configuration, kernel=kernel)
         with state.log("supervisor").open("a") as log:
-            return _run(_Teller(log), production=production)
+            return _run(configuration, _Teller(log), production=production)
 
 
-def _run(teller: _Teller, *, production: bool) -> int:
+def _run(configuration: Configuration, teller: _Teller, *, production: bool) -> int:
     is_detached = bool(os.environ.pop(DETACHED_VARIABLE, ""))
 
     def on_ready(ready: Ready) -> None:
@@ -197,7 +202,6 @@ def _run(teller: _Teller, *, production: bool) -> int:
         else:
             teller.show("Ctrl-C stops everything.")
 
-    configuration = load_configuration(os.environ)
     supervisor = Supervisor(
         configuration, say=teller.say, on_ready=on_ready, with_operator=not production
     )

@@ -107,4 +107,4 @@ class Installation:
     def assert_nothing_is_left(self, pids: list[int]) -> None:
         """No process of it lives and no port of it is listened on."""
         wait_until(lambda: not any(map(process_birth, pids)), "the end of all processes")
-        assert [port for port in self.ports if listens(port)] == []
+        wait_until(lambda: not any(map(listens, self.ports)), "the end of all listening")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -96,7 +97,8 @@ def test_a_second_start_is_quick_and_a_killed_supervisor_takes_all_with_it(
     assert installation.is_healthy()
 
 
-def test_ctrl_c_stops_a_foreground_start(installation: Installation) -> None:
+def test_without_a_compiler_it_starts_and_says_so_and_ctrl_c_stops_it(tmp_path: Path) -> None:
+    installation = Installation(var=tmp_path / "var", variables={"PATH": "/nonexistent"})
     with subprocess.Popen(
         [sys.executable, ROOT / "manage.py", "up"],
         stdout=subprocess.PIPE,
@@ -111,6 +113,13 @@ def test_ctrl_c_stops_a_foreground_start(installation: Installation) -> None:
             if line.startswith("Ctrl-C"):
                 break
         assert said[-1] == "Ctrl-C stops everything.", "\n".join(said)
+        warnings = [line for line in said if line.startswith("WARNING")]
+        assert len(warnings) == 1
+        assert "was not compiled: no C compiler was found" in warnings[0]
+        assert "The engine runs on the reference kernel" in warnings[0]
+        engine = installation.process("engine")["pid"]
+        command = Path(f"/proc/{engine}/cmdline").read_text().split("\0")
+        assert command[command.index("--kernel") + 1] == "reference"
         pids = installation.pids()
         os.killpg(process.pid, signal.SIGINT)
         rest = process.stdout.read().splitlines()
@@ -157,6 +166,26 @@ def test_external_servers_are_used_and_not_started(tmp_path: Path) -> None:
         pids = [pid for pid in installation.pids() if pid is not None]
         installation.manage("down")
         installation.assert_nothing_is_left(pids)
+
+
+def test_production_starts_with_explicit_secrets_and_makes_no_login(tmp_path: Path) -> None:
+    installation = Installation(
+        var=tmp_path / "var",
+        variables={
+            "DJANGO_SECRET_KEY": secrets.token_urlsafe(48),
+            "QT_PUBLIC_URL": "https://exchange.example",
+            "QT_EMBEDDED_STORES": "1",
+        },
+    )
+    up = installation.manage("up", "--production", "--detach")
+    try:
+        assert up.returncode == 0, up.stdout + up.stderr
+        assert "Password" not in up.stdout
+        assert "Console: https://exchange.example/admin/" in up.stdout
+        count = "from apps.accounts.models import User; raise SystemExit(User.objects.count())"
+        assert installation.manage("shell", "-c", count).returncode == 0
+    finally:
+        installation.manage("down")
 
 
 def refusal(installation: Installation, *arguments: str) -> str:
