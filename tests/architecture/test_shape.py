@@ -10,6 +10,7 @@ from tests.architecture.sources import Source, read_sources
 FUNCTION_LINES_MAX = 70
 MODULE_LINES_MAX = 600
 COLUMNS_MAX = 100
+PRAGMA = re.compile(r"\s+# (noqa|type: ignore)\b.*$")  # for the tools, not for the reader
 UNFINISHED = re.compile(r"\b(TO" r"DO|FIX" r"ME|XX" r"X|HA" r"CK)\b")
 
 
@@ -38,7 +39,7 @@ def test_no_line_is_wider_than_100_columns(sources: list[Source]) -> None:
         f"{source.path}:{number}"
         for source in sources
         for number, line in enumerate(source.lines, start=1)
-        if len(line) > COLUMNS_MAX and not source.is_migration
+        if len(PRAGMA.sub("", line)) > COLUMNS_MAX and not source.is_migration
     ]
     assert too_wide == []
 
