@@ -39,5 +39,5 @@ def decimal_atoms(value: Decimal, decimals: int) -> int:
     scaled = value.scaleb(decimals, EXACT)
     atoms = int(scaled)
     if atoms != scaled:
-        raise ValueError(f"amount was {value}, expected at most {decimals} decimals")
+        raise ValueError(f"amount was {value:f}, expected at most {decimals} decimals")
     return atoms

@@ -15,7 +15,7 @@ KEEP_CURRENT: Final = "SELECT, INSERT, UPDATE"
 KEEP_OPEN: Final = "SELECT, INSERT, UPDATE, DELETE"
 READ: Final = "SELECT"
 
-_ROLES_EXIST: Final = """
+ROLES_EXIST: Final = """
 DO $$
 DECLARE
     missing text;
@@ -44,7 +44,7 @@ def mirror_may(rights: str, *tables: str) -> migrations.RunSQL:
     listed = ", ".join(f'public."{table}"' for table in tables)
     return migrations.RunSQL(
         sql=[
-            _ROLES_EXIST,
+            ROLES_EXIST,
             f"REVOKE ALL ON {listed} FROM PUBLIC, qt_app, qt_mirror",
             f"GRANT {rights} ON {listed} TO qt_mirror",
             f"GRANT SELECT ON {listed} TO qt_app",

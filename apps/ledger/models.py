@@ -39,6 +39,15 @@ _ACCOUNT_CHOICES = [(code.value, CHART[code][0]) for code in AccountCode]
 _GROWS_BY_DEBIT = [kind.name for kind in AccountClass if kind.normal_side is NormalSide.DEBIT]
 
 
+def _user_of_account() -> Q:
+    """A comparison with NULL is not false, so what must be there is asked for by name."""
+    known = Q(user_id__isnull=False)
+    trader = known & Q(account__in=TRADER_ACCOUNTS, user_id__gt=HOUSE_USER_ID)
+    house = known & Q(account__in=HOUSE_ACCOUNTS, user_id=HOUSE_USER_ID)
+    nobody = Q(user_id__isnull=True) & ~Q(account__in=[*TRADER_ACCOUNTS, *HOUSE_ACCOUNTS])
+    return trader | house | nobody
+
+
 class Account(models.Model):
     """One account of the chart. Per-user and per-asset detail is on the legs."""
 
@@ -150,9 +159,7 @@ class Leg(models.Model):
             models.CheckConstraint(condition=~Q(amount=0), name="ledger_leg_amount_not_zero"),
             enum_check("account", ACCOUNT_CODES, name="ledger_leg_account_known"),
             models.CheckConstraint(
-                condition=Q(account__in=TRADER_ACCOUNTS, user_id__gt=HOUSE_USER_ID)
-                | Q(account__in=HOUSE_ACCOUNTS, user_id=HOUSE_USER_ID)
-                | (~Q(account__in=[*TRADER_ACCOUNTS, *HOUSE_ACCOUNTS]) & Q(user_id__isnull=True)),
+                condition=_user_of_account(),
                 name="ledger_leg_user_of_account",
             ),
         ]

@@ -48,7 +48,9 @@ class EventStream:
             url,
             name="mirror",
             connect_timeout=CONNECT_TIMEOUT_S,
-            allow_reconnect=False,
+            allow_reconnect=False,  # that covers a lost connection; the next two lines a first one
+            max_reconnect_attempts=1,
+            reconnect_time_wait=0,
             error_cb=_ignore,
         )
         try:

@@ -397,10 +397,17 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     models.Q(
-                        ("account__in", ("customer_funds", "withdrawal_hold")), ("user_id__gt", 0)
+                        ("user_id__isnull", False),
+                        ("account__in", ("customer_funds", "withdrawal_hold")),
+                        ("user_id__gt", 0),
                     ),
-                    models.Q(("account__in", ("house_funds", "fee_revenue")), ("user_id", 0)),
                     models.Q(
+                        ("user_id__isnull", False),
+                        ("account__in", ("house_funds", "fee_revenue")),
+                        ("user_id", 0),
+                    ),
+                    models.Q(
+                        ("user_id__isnull", True),
                         models.Q(
                             (
                                 "account__in",
@@ -408,7 +415,6 @@ class Migration(migrations.Migration):
                             ),
                             _negated=True,
                         ),
-                        ("user_id__isnull", True),
                     ),
                     _connector="OR",
                 ),

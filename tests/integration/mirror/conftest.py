@@ -74,12 +74,12 @@ class ChildProcess:
         except (URLError, OSError) as error:
             return 0, str(error)
 
-    def wait_for_page(self, status: int, path: str = "/readyz") -> str:
-        """Wait until a page answers with `status`, and return its text."""
+    def wait_for_page(self, status: int, words: str = "") -> str:
+        """Wait until /readyz answers with `status` and `words`, and return its text."""
         deadline = time.monotonic() + READY_TIMEOUT_S
-        while (seen := self.page(path))[0] != status:
+        while (seen := self.page("/readyz"))[0] != status or words not in seen[1]:
             if time.monotonic() > deadline or self.process.poll() is not None:
-                raise AssertionError(f"{path} answered {seen}: {self.log.read_text()[-4000:]}")
+                raise AssertionError(f"/readyz answered {seen}: {self.log.read_text()[-4000:]}")
             time.sleep(0.05)
         return seen[1]
 

@@ -22,7 +22,8 @@ from apps.mirror.verification.report import CheckResult, Report, ViolationError
 from apps.mirror.verification.snapshot import Snapshot
 from engine.client import EngineError, SyncEngineClient
 
-ENGINE_TIMEOUT_S = 60.0
+CONNECT_TIMEOUT_S = 5.0
+ENGINE_TIMEOUT_S = 60.0  # a dump of all balances or a state hash takes its time
 EXIT_VIOLATED = 1
 EXIT_NOT_VERIFIED = 2
 
@@ -78,6 +79,7 @@ def _verify(what: str, report: Report) -> None:
         if what in ("engine", "all"):
             address = _required(settings.ENGINE_ADDRESS, "ENGINE_ADDRESS")
             engine = stack.enter_context(SyncEngineClient(address, timeout_s=ENGINE_TIMEOUT_S))
+            engine.wait_ready(CONNECT_TIMEOUT_S)
             verify_engine(report, engine, Path(settings.VAR_DIR))
         if what in ("ledger", "all"):
             url = _required(os.environ.get("DATABASE_URL"), "DATABASE_URL")
