@@ -19,9 +19,12 @@ from engine.kernel.codes import HOUSE_USER_ID, INT64_MAX, RECORD_BYTES
 from engine.kernel.compiled.checkpoint import make_checkpoint
 from engine.kernel.compiled.dispatch import apply_slice, close_core, open_core, reserve_for
 from engine.kernel.compiled.layout import (
+    Chunk,
+    Command,
     CommandPtr,
     Core,
     CorePtr,
+    Event,
     MarketPtr,
     UserPtr,
     i64,
@@ -45,12 +48,16 @@ from engine.kernel.compiled.rows import (
     user_indices,
     user_rows,
 )
-from engine.kernel.compiled.symbols import HOUSE, SHORT_SLICE_COMMANDS, SLICE_COMMANDS
+from engine.kernel.compiled.symbols import CHUNK_LEVELS, HOUSE, SHORT_SLICE_COMMANDS, SLICE_COMMANDS
 from engine.kernel.compiled.tables import find
 from engine.kernel.limits import DEFAULT_LIMITS
 from engine.proto import records
 
 ORDER_ID_MASK = 2**63 - 1
+
+assert cython.sizeof(Command) == RECORD_BYTES
+assert cython.sizeof(Event) == RECORD_BYTES
+assert cython.sizeof(Chunk) == CHUNK_LEVELS * 12 + 8
 
 
 def forbidden_words(form: object) -> tuple:
