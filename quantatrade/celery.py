@@ -61,7 +61,7 @@ app.conf.update(
     worker_send_task_events=False,
     timezone="UTC",
     enable_utc=True,
-    beat_schedule_filename=str(settings.VAR_DIR / "beat" / "schedule"),
+    beat_scheduler="celery.beat:Scheduler",  # in memory: the schedule is all in the line below
     beat_schedule={
         "sample-health": {
             "task": "console.sample_health",
@@ -96,7 +96,6 @@ def _serve_worker(**_details: Any) -> None:
 
 def _serve_beat(**_details: Any) -> None:
     """Serve health of the scheduler; ready while it keeps sending and the broker answers."""
-    (settings.VAR_DIR / "beat").mkdir(parents=True, exist_ok=True)
     sent_at = [time.monotonic()]
 
     def note_sent(sender: str | None = None, **_more: Any) -> None:

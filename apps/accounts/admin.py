@@ -73,7 +73,7 @@ class TradingAccountAdmin(ReadOnlyModelAdmin):
                 "Activity",
                 [
                     Fact("Balances", of_account("ledger_balance", "what it holds")),
-                    Fact("Entries", of_account("ledger_leg", "its statement")),
+                    Fact("Legs", of_account("ledger_leg", "its statement")),
                     Fact("Open orders", of_account("trading_openorder", "in the book")),
                     Fact("Order history", of_account("trading_orderhistory", "ended")),
                     Fact("Trades", trades),

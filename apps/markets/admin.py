@@ -79,7 +79,7 @@ class AssetAdmin(ReadOnlyModelAdmin):
         ]
         found = [
             Fact("Balances", display.link(_of_asset("ledger_balance", record), "of all accounts")),
-            Fact("Entries", display.link(_of_asset("ledger_leg", record), "in the books")),
+            Fact("Legs", display.link(_of_asset("ledger_leg", record), "in the books")),
             Fact("Conservation", display.record_link("ledger_assettotal", record.asset_id, "sums")),
         ]
         return [FactSection("Terms", facts), FactSection("In the books", found)]

@@ -98,9 +98,9 @@ UNFOLD: Final[dict[str, Any]] = {
             _group(
                 "Books",
                 _item("Transactions", "receipt_long", "ledger_transaction"),
-                _item("Entries", "format_list_numbered", "ledger_leg"),
+                _item("Legs", "format_list_numbered", "ledger_leg"),
                 _item("Balances", "account_balance_wallet", "ledger_balance"),
-                _item("Conservation", "balance", "ledger_assettotal"),
+                _item("Asset totals", "balance", "ledger_assettotal"),
                 _item("Chart of accounts", "account_tree", "ledger_account"),
             ),
             _group(

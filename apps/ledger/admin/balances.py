@@ -86,7 +86,7 @@ class BalanceAdmin(ReadOnlyModelAdmin):
             Fact("Available", self.amount_available(record), "can be spent"),
             Fact("Locked", self.amount_locked(record), "reserved by open orders"),
             Fact("Changed last by event", self.number_event(record)),
-            Fact("Entries", display.link(display.list_url("ledger_leg", **key), "its statement")),
+            Fact("Legs", display.link(display.list_url("ledger_leg", **key), "its statement")),
         ]
         return [FactSection("Balance", facts)]
 
@@ -194,6 +194,6 @@ class AccountAdmin(ReadOnlyModelAdmin):
             Fact("Code", self.code_(record)),
             Fact("Class", self.class_(record)),
             Fact("Grows by", self.side_(record)),
-            Fact("Entries", display.link(entries, "newest first")),
+            Fact("Legs", display.link(entries, "newest first")),
         ]
         return [FactSection("Account", facts)]

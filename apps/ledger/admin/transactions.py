@@ -1,4 +1,4 @@
-"""Console pages of transactions with their legs, and of single entries."""
+"""Console pages of transactions with their legs, and of single legs."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def _legs_section(transaction: Transaction) -> TableSection:
 
 @admin.register(Leg)
 class LegAdmin(ReadOnlyModelAdmin):
-    """Entries of the books, newest first: with an account chosen, its statement."""
+    """Legs, newest first: with an account chosen, its statement."""
 
     list_display: ClassVar[Sequence[str]] = (
         "entry",
@@ -180,7 +180,7 @@ class LegAdmin(ReadOnlyModelAdmin):
         queryset: QuerySet[Leg] = super().get_queryset(request)
         return queryset.annotate(code=asset_code("asset_id"))
 
-    @admin.display(description="Entry")
+    @admin.display(description="Leg")
     def entry(self, leg: Leg) -> SafeString:
         """Transaction and leg number."""
         return display.identity(f"{leg.header_id}.{leg.leg_number}")
@@ -211,11 +211,11 @@ class LegAdmin(ReadOnlyModelAdmin):
         return display.record_link("ledger_transaction", leg.header_id)
 
     def record_title(self, record: Leg) -> str:
-        """Name the entry."""
-        return f"Entry {record.header_id}.{record.leg_number}"
+        """Name the leg."""
+        return f"Leg {record.header_id}.{record.leg_number}"
 
     def sections(self, _request: HttpRequest, record: Any) -> Sequence[Section]:
-        """Show the entry."""
+        """Show the leg."""
         facts = [
             Fact("Account", self.account_(record)),
             Fact("Of", self.of(record)),
@@ -224,4 +224,4 @@ class LegAdmin(ReadOnlyModelAdmin):
             Fact("Day (UTC)", record.day.isoformat()),
             Fact("Transaction", self.number_transaction(record)),
         ]
-        return [FactSection("Entry", facts)]
+        return [FactSection("Leg", facts)]

@@ -11,11 +11,20 @@ from typing import Any
 from quantatrade.celery import app as celery_app
 from quantatrade.settings.security import CONSOLE_DIRECTIVES, STRICT_DIRECTIVES
 
-NAMES = (
-    "DEBUG ALLOWED_HOSTS SESSION_COOKIE_SECURE CSRF_COOKIE_SECURE SECURE_HSTS_SECONDS "
-    "CSRF_TRUSTED_ORIGINS SESSION_COOKIE_HTTPONLY CSRF_COOKIE_HTTPONLY PASSWORD_HASHERS "
-    "AUTH_USER_MODEL USE_TZ TIME_ZONE"
-).split()
+NAMES = [
+    "DEBUG",
+    "ALLOWED_HOSTS",
+    "SESSION_COOKIE_SECURE",
+    "CSRF_COOKIE_SECURE",
+    "SECURE_HSTS_SECONDS",
+    "CSRF_TRUSTED_ORIGINS",
+    "SESSION_COOKIE_HTTPONLY",
+    "CSRF_COOKIE_HTTPONLY",
+    "PASSWORD_HASHERS",
+    "AUTH_USER_MODEL",
+    "USE_TZ",
+    "TIME_ZONE",
+]
 PROGRAM = f"""
 import json
 from django.conf import settings
