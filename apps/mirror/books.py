@@ -42,6 +42,7 @@ from apps.mirror.errors import (
     BooksRefusedError,
     ChainBrokenError,
     CheckpointMismatchError,
+    DatabaseNotReadyError,
     HaltError,
     LowerEpochError,
     MirrorFencedError,
@@ -113,7 +114,10 @@ class Books:
         self._checkpoint_assets: list[CheckpointAsset] = []
 
     def open(self) -> None:
-        """Connect and take up the stored position. psycopg.OperationalError if that fails."""
+        """Connect and take up the stored position.
+
+        psycopg.OperationalError if there is no connection, DatabaseNotReadyError before migration.
+        """
         self.close()
         self._connection = psycopg.connect(
             self._url,
@@ -122,17 +126,26 @@ class Books:
             application_name=self.name,
             options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS} -c TimeZone=UTC",
         )
-        with self._connection.transaction():
+        try:
+            self._take_up(self._connection)
+        except psycopg.ProgrammingError as error:
+            self.close()
+            raise DatabaseNotReadyError(
+                f"migrate the database first (manage.py migrate --database owner): {error}"
+            ) from error
+        self._checkpoint_assets = []
+        self.was_opened = True
+
+    def _take_up(self, connection: Connection) -> None:
+        with connection.transaction():
             genesis = (self.name, CHAIN_GENESIS, BalanceDigest().packed)
-            self._connection.execute(sql.CREATE_CURSOR, genesis)
-            row = self._connection.execute(sql.READ_CURSOR, [self.name]).fetchone()
+            connection.execute(sql.CREATE_CURSOR, genesis)
+            row = connection.execute(sql.READ_CURSOR, [self.name]).fetchone()
             if row is None:
                 raise MirrorFencedError(f"the cursor {self.name} went away while it was read")
             self.position, events_at = _position(row)
             self.booked_us = 0 if events_at is None else time_us(events_at)
-            self._catalogue = catalogue_load(self._connection)
-        self._checkpoint_assets = []
-        self.was_opened = True
+            self._catalogue = catalogue_load(connection)
 
     @property
     def is_open(self) -> bool:

@@ -11,6 +11,10 @@ class MirrorError(Exception):
     """The mirror cannot go on."""
 
 
+class DatabaseNotReadyError(MirrorError):
+    """The database lacks a table or a right that migrating gives."""
+
+
 class MirrorFencedError(MirrorError):
     """Another mirror of the same name moved the cursor."""
 

@@ -72,6 +72,7 @@ class MirrorProcess:
         self._trouble: str | None = "has not connected yet"
         self._heard_at = self._reported_at = time.monotonic()
         self._backoff_s = BACKOFF_S_MIN
+        self._helpers: list[asyncio.Task[None]] = []
 
     def stop(self) -> None:
         """Let `run` return after the run of events that is being booked."""
@@ -90,14 +91,17 @@ class MirrorProcess:
 
     async def run(self) -> None:
         """Book events until `stop`. MirrorFencedError if another mirror took the cursor."""
-        tasks = [asyncio.create_task(self._watch.run()), asyncio.create_task(self._measure())]
+        self._helpers = [
+            asyncio.create_task(self._watch.run()),
+            asyncio.create_task(self._measure()),
+        ]
         try:
             while not self._stopping.is_set():
                 await self._run_session()
         finally:
-            for task in tasks:
+            for task in self._helpers:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*self._helpers, return_exceptions=True)
             self.books.close()
 
     async def _run_session(self) -> None:
@@ -143,8 +147,9 @@ class MirrorProcess:
     ) -> None:
         pending: deque[Message] = deque()
         while not self._stopping.is_set():
-            if reader.done():
-                reader.result()
+            for task in (reader, *self._helpers):
+                if task.done():
+                    task.result()  # none of them ends but by an error
             if self._watch.refusal is not None:
                 raise self._watch.refusal
             pending.extend(await _next(fetched))
