@@ -31,7 +31,7 @@ def the_day() -> tuple[list[tuple[EventHeader, EventBody]], Catalogue]:
 
 def test_summaries_say_what_happened_in_units_of_the_market() -> None:
     events, catalogue = the_day()
-    words = {}
+    words: dict[EventType, str] = {}
     for header, body in events:
         words.setdefault(EventType(header.type), event_summary(header, body, catalogue))
     assert words == {
