@@ -28,7 +28,7 @@ from quantatrade.bootstrap.status import (
 from quantatrade.bootstrap.table import status_table
 from quantatrade.bootstrap.up import add_up_arguments, up
 
-DOWN_TIMEOUT_S = 120.0
+DOWN_TIMEOUT_S = 150.0  # more than the longest chain of stop time-outs
 POLL_INTERVAL_S = 0.1
 LOG_LINES_DEFAULT = 50
 LOG_LINES_MAX = 1_000_000

@@ -80,19 +80,28 @@ class Keeper:
     async def keep(self) -> None:
         """Run the process, again and again, until `stop`; StartError if it never gets healthy."""
         while not self._stopping.is_set():
-            self._start()
-            code = await self._follow()
+            ending = await self._run_once()
             if self._stopping.is_set():
                 break
             self._failures = 0 if self._was_steady() else self._failures + 1
             if not self.has_been_healthy.is_set() and self._failures >= START_ATTEMPTS_MAX:
-                raise StartError(self._start_failure(f"ended with {_ending(code)}"))
+                raise StartError(self._start_failure(ending))
             delay_s = min(BACKOFF_FIRST_S * 2 ** max(0, self._failures - 1), BACKOFF_MAX_S)
-            self._become("restarting", f"ended with {_ending(code)}")
-            self._say(f"{self.spec.name} ended with {_ending(code)}; again in {delay_s:g} s")
+            self._become("restarting", ending)
+            self._say(f"{self.spec.name} {ending}; again in {delay_s:g} s")
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay_s)
         self._become("stopped", "")
+
+    async def _run_once(self) -> str:
+        """Start the process and follow it to its end; returns how it ended."""
+        self._started_at = time.monotonic()
+        try:
+            self._start()
+        except OSError as error:
+            return f"could not be started ({error})"
+        code = await self._follow()
+        return f"ended with {_ending(code)}"
 
     def _was_steady(self) -> bool:
         return time.monotonic() - self._started_at >= STEADY_AFTER_S
@@ -102,7 +111,6 @@ class Keeper:
         self._process = launch(self.spec, self.log)
         self._birth = process_birth(self._process.pid)
         self._watch("add", self._process.pid)
-        self._started_at = time.monotonic()
         self._starts += 1
         self._become("starting", "not asked yet")
         self.check_exit()

@@ -33,6 +33,9 @@ class ProcessSpec:
     address: str
     ports: tuple[int, ...] = ()
     after: tuple[str, ...] = ()
+    """Who must be healthy before it starts."""
+    uses: tuple[str, ...] = ()
+    """Who else must still be there while it stops."""
     environment: Mapping[str, str] = field(default_factory=dict)
     identity: str = "self"
     directory: Path = Path("/")

@@ -130,6 +130,7 @@ def _relay(configuration: Configuration) -> ProcessSpec:
         ports=(telemetry,),
         # Not after the engine: at its start that waits for a relay and a mirror it knows.
         after=_after(configuration, "nats"),
+        uses=("engine",),
         environment={
             **configuration.common(),
             **configuration.addresses("NATS_URL", "ENGINE_ADDRESS"),
@@ -152,6 +153,7 @@ def _mirror(configuration: Configuration) -> ProcessSpec:
         address=_address(telemetry),
         ports=(telemetry,),
         after=(PREPARE, *_after(configuration, "nats")),
+        uses=("engine",),
         environment={
             **configuration.common(),
             **configuration.django_key(),
@@ -192,6 +194,7 @@ def _web(configuration: Configuration) -> ProcessSpec:
         address=_address(port),
         ports=(port,),
         after=(PREPARE, *_after(configuration, "redis")),
+        uses=("engine",),
         environment=_django_environment(configuration, "web"),
         directory=ROOT,
         stop_timeout_s=15.0,
@@ -214,6 +217,7 @@ def _edge(configuration: Configuration) -> ProcessSpec:
         address=_address(port),
         ports=(port,),
         after=(PREPARE, *_after(configuration, "redis")),
+        uses=("engine",),
         environment=_django_environment(configuration, "edge"),
         directory=ROOT,
         stop_timeout_s=15.0,
@@ -233,6 +237,7 @@ def _worker(configuration: Configuration) -> ProcessSpec:
         address=_address(telemetry),
         ports=(telemetry,),
         after=(PREPARE, *_after(configuration, "redis")),
+        uses=("engine",),
         environment={
             **_django_environment(configuration, "worker"),
             "QT_WORKER_TELEMETRY_PORT": str(telemetry),
@@ -255,6 +260,7 @@ def _beat(configuration: Configuration) -> ProcessSpec:
         address=_address(telemetry),
         ports=(telemetry,),
         after=(PREPARE, *_after(configuration, "redis")),
+        uses=("engine",),
         environment={
             **_django_environment(configuration, "beat"),
             "QT_BEAT_TELEMETRY_PORT": str(telemetry),

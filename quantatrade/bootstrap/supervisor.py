@@ -68,6 +68,7 @@ class Supervisor:
         self._external: dict[str, ProcessStatus] = {}
         self._prepared = asyncio.Event()
         self.operator: Operator | None = None
+        self._status_failed = False
         self._stop_requests = 0
         self._stop_requested = asyncio.Event()
         self._guard = Guard()
@@ -211,7 +212,15 @@ class Supervisor:
             self._write_status()
 
     def _write_status(self) -> None:
-        write_status(self._configuration.state, self.status())
+        """A full disk must not end what runs: `status` then shows what was written last."""
+        try:
+            write_status(self._configuration.state, self.status())
+        except OSError as error:
+            if not self._status_failed:
+                self._say(f"the status cannot be written: {error}")
+            self._status_failed = True
+        else:
+            self._status_failed = False
 
     async def _stop_all(self) -> None:
         """Stop each process once nothing that depends on it is left."""
@@ -232,7 +241,11 @@ class Supervisor:
 
     def _dependents(self, name: str) -> list[str]:
         needed = {name, PREPARE} if name == "postgres" else {name}
-        return [other for other, keeper in self._keepers.items() if needed & set(keeper.spec.after)]
+        return [
+            other
+            for other, keeper in self._keepers.items()
+            if needed & {*keeper.spec.after, *keeper.spec.uses}
+        ]
 
 
 async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:

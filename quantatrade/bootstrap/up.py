@@ -14,8 +14,6 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from datetime import UTC, datetime
-from typing import TextIO
 
 from quantatrade.bootstrap.configuration import (
     ROOT,
@@ -39,9 +37,10 @@ from quantatrade.bootstrap.status import (
 )
 from quantatrade.bootstrap.supervisor import Ready, Supervisor
 from quantatrade.bootstrap.table import summary_table
+from quantatrade.bootstrap.teller import Teller
 
 DETACHED_VARIABLE = "QT_UP_DETACHED"
-INTERRUPT_TIMEOUT_S = 120.0
+INTERRUPT_TIMEOUT_S = 150.0
 READY_TIMEOUT_S = 5.0
 POLL_INTERVAL_S = 0.05
 
@@ -141,40 +140,8 @@ def _outcome(state: StateDirectory, supervisor: subprocess.Popen[bytes]) -> int:
     return supervisor.wait(INTERRUPT_TIMEOUT_S)
 
 
-class _Teller:
-    """Says each line to the terminal, while there is one, and always to the supervisor's log."""
-
-    def __init__(self, log: TextIO) -> None:
-        self._log = log
-        self._terminal: TextIO | None = sys.stdout
-
-    def say(self, text: str) -> None:
-        """A line for the terminal and for the log."""
-        stamp = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._log.write(f"{stamp} {text}\n")
-        self._log.flush()
-        self.show(text)
-
-    def show(self, text: str) -> None:
-        """A line for the terminal alone."""
-        if self._terminal is None:
-            return
-        try:
-            self._terminal.write(f"{text}\n")
-            self._terminal.flush()
-        except BrokenPipeError:
-            self._terminal = None
-
-    def detach(self) -> None:
-        """Let go of the terminal."""
-        self._terminal = None
-        null = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (1, 2):
-            os.dup2(null, descriptor)
-        os.close(null)
-
-
 def _supervise(state: StateDirectory, *, production: bool) -> int:
+    is_detached = bool(os.environ.pop(DETACHED_VARIABLE, ""))  # for us, not for our processes
     with supervisor_lock(state) as lock:
         if lock is None:
             raise BootstrapError(
@@ -187,13 +154,13 @@ def _supervise(state: StateDirectory, *, production: bool) -> int:
         if not configuration.is_external("engine"):
             kernel = build_kernel(ROOT, details=state.log("kernel"), say=_say)
             configuration = replace(configuration, kernel=kernel)
-        with state.log("supervisor").open("a") as log:
-            return _run(configuration, _Teller(log), production=production)
+        with state.log("supervisor").open("ab", buffering=0) as log:
+            return _run(configuration, Teller(log), is_detached=is_detached, production=production)
 
 
-def _run(configuration: Configuration, teller: _Teller, *, production: bool) -> int:
-    is_detached = bool(os.environ.pop(DETACHED_VARIABLE, ""))
-
+def _run(
+    configuration: Configuration, teller: Teller, *, is_detached: bool, production: bool
+) -> int:
     def on_ready(ready: Ready) -> None:
         teller.show(f"\n{summary_table(ready.status)}\n\nConsole: {ready.status.console_url}")
         _tell_operator(teller, ready.operator, production=production)
@@ -213,7 +180,7 @@ def _run(configuration: Configuration, teller: _Teller, *, production: bool) -> 
     return 0
 
 
-def _tell_operator(teller: _Teller, operator: Operator | None, *, production: bool) -> None:
+def _tell_operator(teller: Teller, operator: Operator | None, *, production: bool) -> None:
     """Show the superuser's name, and the password in the one run that made it."""
     if operator is not None and operator.created:
         teller.show(f"Login:   {operator.username}")

@@ -18,8 +18,7 @@ from quantatrade.bootstrap.servers.nats import NatsServer
 from quantatrade.bootstrap.servers.postgres import PostgresServer
 from quantatrade.bootstrap.servers.redis import RedisServer
 from quantatrade.bootstrap.servers.standalone import free_ports, running
-from quantatrade.bootstrap.status import process_birth
-from tests.e2e.installation import PATIENCE_S, ROOT, Installation, wait_until
+from tests.e2e.installation import ROOT, Installation, wait_until
 
 SECOND_START_S = 20.0
 KILLED_IN_TURN = (
@@ -55,6 +54,7 @@ def test_everything_starts_survives_kills_and_stops_without_a_trace(
     assert installation.manage("status").returncode == 0
     assert "ended with signal SIGKILL" in installation.manage("logs", "supervisor").stdout
 
+    halt_and_look(installation, "redis")
     pids = installation.pids()
     down = installation.manage("down")
     assert (down.returncode, down.stdout.splitlines()[-1]) == (0, "QuantaTrade is stopped.")
@@ -75,6 +75,19 @@ def kill_and_wait(installation: Installation, name: str) -> None:
         )
 
     wait_until(is_back, f"{name} to come back")
+
+
+def halt_and_look(installation: Installation, name: str) -> None:
+    pid = installation.process(name)["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    wait_until(
+        lambda: installation.process(name)["health"] == "no answer within 2 s",
+        f"{name} to be shown as not healthy",
+    )
+    assert installation.manage("status").returncode == 1
+    os.kill(pid, signal.SIGCONT)
+    wait_until(installation.is_healthy, "health of everything")
+    assert installation.process(name)["pid"] == pid
 
 
 def test_a_second_start_is_quick_and_a_killed_supervisor_takes_all_with_it(
@@ -235,18 +248,3 @@ def test_a_process_that_cannot_start_ends_the_start_and_leaves_nothing(tmp_path:
     assert "The external engine at 127.0.0.1:1 is not there (unreachable" in said
     installation.assert_nothing_is_left([])
     assert installation.status()["phase"] == "stopped"
-
-
-def test_a_stopped_server_is_shown_with_its_reason(installation: Installation) -> None:
-    assert installation.manage("up", "--detach").returncode == 0
-    redis = installation.process("redis")["pid"]
-    os.kill(redis, signal.SIGSTOP)
-    wait_until(
-        lambda: installation.process("redis")["health"] == "no answer within 2 s",
-        "redis to be shown as not healthy",
-        PATIENCE_S,
-    )
-    assert installation.manage("status").returncode == 1
-    os.kill(redis, signal.SIGCONT)
-    wait_until(installation.is_healthy, "health of everything")
-    assert process_birth(redis) is not None

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,18 @@ async def test_a_process_that_never_gets_healthy_is_told_with_its_last_words(
     with pytest.raises(StartError, match="was not healthy within 1 s: no file yet"):
         await kept.keeper.keep()
     assert [command for command, _ in kept.groups] == ["add", "drop"]
+
+
+async def test_a_process_that_cannot_even_be_launched_is_tried_again(tmp_path: Path) -> None:
+    missing = tmp_path / "not" / "there"
+    kept = Kept(replace(spec("import time; time.sleep(60)"), directory=missing), tmp_path / "log")
+    keeping = asyncio.create_task(kept.keeper.keep())
+    await asyncio.to_thread(wait_until, lambda: kept.said)
+    assert kept.said[0].startswith("trial could not be started ([Errno 2]")
+    missing.mkdir(parents=True)
+    await kept.until_healthy()
+    await kept.keeper.stop()
+    await keeping
 
 
 async def test_a_process_that_will_not_stop_is_killed(tmp_path: Path) -> None:

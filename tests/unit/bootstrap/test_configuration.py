@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from quantatrade.bootstrap.commands import DOWN_TIMEOUT_S
 from quantatrade.bootstrap.configuration import (
     Configuration,
     load_configuration,
@@ -100,6 +101,15 @@ def test_no_secret_stands_on_a_command_line(tmp_path: Path) -> None:
     words = [word for spec in all_processes(made) for word in spec.command]
     passwords = [*made.secrets.values(), "u:p@"]
     assert [word for word in words if any(each in word for each in passwords)] == []
+
+
+def test_down_waits_longer_than_the_longest_chain_of_stop_time_outs(tmp_path: Path) -> None:
+    specs = {spec.name: spec for spec in all_processes(configuration(tmp_path))}
+    stores = max(specs[name].stop_timeout_s for name in ("postgres", "redis", "nats"))
+    users = max(
+        spec.stop_timeout_s for spec in specs.values() if "engine" in (*spec.uses, *spec.after)
+    )
+    assert users + specs["engine"].stop_timeout_s + stores < DOWN_TIMEOUT_S
 
 
 def test_the_environment_of_management_commands_is_private_and_read_back(tmp_path: Path) -> None:
