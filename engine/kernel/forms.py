@@ -1,5 +1,8 @@
 """Which fields and flags each command type uses; all others must be zero.
 
+The compiled kernel checks every type by this table; the reference takes from it the administrative
+types and spells the others out, so that the two can disagree if one of them is wrong.
+
 Invariant: both kernels refuse a record with a stray bit in an unused field as MALFORMED, so a later
 version can give the field a meaning without old journals reading differently.
 """

@@ -9,7 +9,13 @@ from __future__ import annotations
 from typing import Final
 
 from engine.kernel.limits import FEE_PER_LOT_MAX
-from engine.kernel.reference.checks import CHECKS, Fields, fingerprint, is_asset_code, is_symbol
+from engine.kernel.reference.checks import (
+    ADMIN_FORMS,
+    Fields,
+    fingerprint,
+    is_asset_code,
+    is_symbol,
+)
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.model import Asset, Filters, Market, User
 from engine.kernel.state import BusinessRow
@@ -36,7 +42,7 @@ _FEE_FLAGS: Final = CommandFlag.FEE_IN_QUOTE | CommandFlag.FEE_PER_LOT
 def apply_admin(x: Exchange, fields: Fields) -> int:
     """Apply any command that is not about an order."""
     kind = fields[0]
-    return CHECKS[kind](fields) or _HANDLERS[kind](x, fields)
+    return ADMIN_FORMS[kind](fields) or _HANDLERS[kind](x, fields)
 
 
 def _replayed(x: Exchange, fields: Fields, first_event_seq: int) -> int:

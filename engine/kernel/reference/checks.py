@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from operator import itemgetter
 from typing import Any, Final
 
 from engine.kernel.codes import (
@@ -39,6 +38,7 @@ from engine.proto.records import (
 Fields = tuple[Any, ...]  # a command unpacked, in the order of `records.Command`
 
 NO_TEXT: Final = bytes(TEXT_BYTES)
+_ZEROS: Final = COMMAND.unpack(bytes(COMMAND.size))
 _MARKET_STATES: Final = frozenset(map(int, MarketState))
 _USER_STATUSES: Final = frozenset(map(int, UserStatus))
 _PADDED: Final = re.compile(rb"[a-zA-Z0-9\-_.:/]{0,%d}\0+" % CLIENT_ORDER_ID_CHARS_MAX).fullmatch
@@ -56,14 +56,8 @@ def is_symbol(text: bytes) -> bool:
 
 def place_form(fields: Fields) -> int:
     """Check the combination of order type, time in force, budget and ceiling of a PLACE."""
-    _, side, order_type, tif, flags, reserved, _, asset_id, *_ = fields
-    price, amount, ceiling, spare, text = (
-        fields[10],
-        fields[12],
-        fields[13],
-        fields[14],
-        fields[16],
-    )
+    (_, side, order_type, tif, flags, reserved, _, asset_id, _, _, price, _, amount, ceiling,
+     spare, _, text) = fields  # fmt: skip
     if side > BID or flags or reserved or asset_id or spare:
         return MALFORMED
     if text != NO_TEXT and not _PADDED(text):
@@ -85,16 +79,14 @@ def place_form(fields: Fields) -> int:
 def _form_of(form: Form) -> Callable[[Fields], int]:
     """Return the check that all fields and flag bits which a form does not use are zero."""
     unused = [
-        index
-        for index, name in enumerate(Command._fields)
+        (index, zero)
+        for index, (name, zero) in enumerate(zip(Command._fields, _ZEROS, strict=True))
         if name not in ("type", "flags", *form.fields)
     ]
-    take_unused = itemgetter(*unused)
-    zeros = take_unused(COMMAND.unpack(bytes(COMMAND.size)))
-    stray_flags = ~form.flags
 
     def check(fields: Fields) -> int:
-        return MALFORMED if take_unused(fields) != zeros or fields[4] & stray_flags else OK
+        has_stray_field = any(fields[index] != zero for index, zero in unused)
+        return MALFORMED if has_stray_field or fields[4] & ~form.flags else OK
 
     return check
 
@@ -117,22 +109,17 @@ def _has_reference(fields: Fields) -> bool:
     return _PADDED(fields[16]) is not None
 
 
-def _names_its_owner(fields: Fields) -> bool:
-    return not (fields[4] and fields[8])  # an operator's cancel carries no user
-
-
 _MORE: Final[dict[int, Callable[[Fields], bool]]] = {
     CommandType.SET_MARKET_STATE: _is_market_state,
     CommandType.SET_USER_STATUS: _is_user_status,
     CommandType.DEPOSIT: _has_reference,
     CommandType.WITHDRAW: _has_reference,
     CommandType.ADJUST: _has_reference,
-    CommandType.CANCEL: _names_its_owner,
 }
-CHECKS: Final[dict[int, Callable[[Fields], int]]] = {
+ADMIN_FORMS: Final[dict[int, Callable[[Fields], int]]] = {
     int(kind): _then(_form_of(form), _MORE[kind]) if kind in _MORE else _form_of(form)
     for kind, form in FORMS.items()
-} | {PLACE: place_form}
+}
 
 _FNV_OFFSET: Final = 0xCBF29CE484222325
 _FNV_PRIME: Final = 0x100000001B3

@@ -20,11 +20,12 @@ from engine.kernel.interface import (
 from engine.kernel.limits import DEFAULT_LIMITS, Limits
 from engine.kernel.reference.admin import apply_admin
 from engine.kernel.reference.book import BookSide
+from engine.kernel.reference.changing import apply_change
 from engine.kernel.reference.checks import Fields
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.model import Asset, Market, Order
+from engine.kernel.reference.placing import apply_place
 from engine.kernel.reference.rows import head_row, state_sections
-from engine.kernel.reference.trading import apply_trading
 from engine.kernel.state import HeadRow, hash_state
 from engine.proto.records import (
     COMMAND,
@@ -36,18 +37,16 @@ from engine.proto.records import (
     Reason,
 )
 
-_ORDER_COMMANDS: Final = frozenset(
-    {CommandType.PLACE, CommandType.CANCEL, CommandType.REDUCE, CommandType.MOVE}
-)
-
 
 def _refuse_unknown(_x: Exchange, _fields: Fields) -> int:
     return Reason.MALFORMED
 
 
 def _handler_of(kind: int) -> Callable[[Exchange, Fields], int]:
-    if kind in _ORDER_COMMANDS:
-        return apply_trading
+    if kind == CommandType.PLACE:
+        return apply_place
+    if kind in (CommandType.CANCEL, CommandType.REDUCE, CommandType.MOVE):
+        return apply_change
     return apply_admin if kind in frozenset(CommandType) else _refuse_unknown
 
 

@@ -1,0 +1,161 @@
+"""PLACE: what is checked, in which order, and how an accepted order enters the book.
+
+Everything is decided before anything changes. Invariant: an accepted order has its whole reserve
+locked before it meets the book.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Final
+
+from engine.kernel.codes import (
+    ACTIVE,
+    BID,
+    FOK,
+    FOK_BUDGET,
+    GTC,
+    LIMIT,
+    LIMIT_MAKER,
+    MARKET,
+    OK,
+    ORDER_EXPIRED,
+    TRADING,
+)
+from engine.kernel.reference.checks import NO_TEXT, Fields, place_form
+from engine.kernel.reference.exchange import Exchange
+from engine.kernel.reference.fees import bid_hold, sweep_fee
+from engine.kernel.reference.matching import end_order, lots_within, match, notional_of_sweep
+from engine.kernel.reference.model import Market, Order, User
+from engine.kernel.reference.requests import apply_once
+from engine.proto.records import INT64_MAX, NO_REQUEST_ID, Reason
+
+_PRICED: Final = (LIMIT, LIMIT_MAKER)
+
+
+def apply_place(x: Exchange, fields: Fields) -> int:
+    """Check form, user and request id of a PLACE, then place the order."""
+    if fields[9] > x.last_order_id:
+        x.last_order_id = fields[9]
+    reason = place_form(fields)
+    if reason:
+        return reason
+    user = x.users.get(fields[8])
+    if user is None:
+        return Reason.UNKNOWN_USER
+    if fields[15] == NO_REQUEST_ID:
+        return _place(x, user, fields)
+    return apply_once(x, user, fields, partial(_place, x, user, fields))
+
+
+def _place(x: Exchange, user: User, fields: Fields) -> int:
+    (_, side, order_type, tif, _, _, market_id, _, user_id, order_id, price, quantity, budget,
+     ceiling, _, _, text) = fields  # fmt: skip
+    market = x.markets.get(market_id)
+    if market is None:
+        return Reason.UNKNOWN_MARKET
+    reason = entry_refusal(user, market) or _content_refusal(x, market, fields)
+    if reason:
+        return reason
+    order = Order(market, user, order_id, order_type, side == BID, price, quantity, ceiling, text)
+    reserve = _first_reserve(order, budget)
+    if reserve > INT64_MAX and order_type != MARKET:
+        return Reason.OVERFLOW
+    reason = _notional_refusal(order, budget)
+    if reason:
+        return reason
+    if text != NO_TEXT and (user_id, text) in x.open_texts:
+        return Reason.DUPLICATE_CLIENT_ORDER_ID
+    if order_type == LIMIT_MAKER and order.opposite.is_within(price):
+        return Reason.WOULD_TAKE
+    base_id, quote_id = market.base.asset_id, market.quote.asset_id
+    held = x.accounts.get((user_id, quote_id if order.is_bid else base_id))
+    if reserve > (held.available if held else 0):
+        return Reason.INSUFFICIENT_BALANCE
+    if len(x.orders) >= x.limits.open_orders_max or x.lacks_room_for_accounts(
+        user_id, base_id, quote_id
+    ):
+        return Reason.CAPACITY
+    order.base = x.open_account(user_id, base_id)
+    order.quote = x.open_account(user_id, quote_id)
+    order.held_account.reserve(reserve)
+    order.reserved = reserve
+    x.emit_accepted(order, ceiling or budget, order_type | tif << 8)
+    _enter_book(x, order, tif, budget)
+    return OK
+
+
+def entry_refusal(user: User, market: Market) -> int:
+    """Whether this user may enter or move orders in this market now."""
+    if user.status != ACTIVE:
+        return Reason.USER_SUSPENDED
+    return OK if market.state == TRADING else Reason.MARKET_NOT_TRADING
+
+
+def _content_refusal(x: Exchange, market: Market, fields: Fields) -> int:
+    """Check id, quantity, price, ceiling and filters of a PLACE, and lots x lot."""
+    order_id, price, quantity, ceiling = fields[9], fields[10], fields[11], fields[13]
+    if order_id <= 0 or order_id in x.orders:
+        return Reason.DUPLICATE_ORDER_ID
+    if quantity <= 0:
+        return Reason.INVALID_QUANTITY
+    if fields[2] in _PRICED:
+        if price <= 0 or (ceiling and ceiling < price):
+            return Reason.INVALID_PRICE
+        if not market.price_min <= price <= market.price_max:
+            return Reason.PRICE_FILTER
+    if not market.quantity_min <= quantity <= market.quantity_max:
+        return Reason.LOT_SIZE
+    notional = max(price, ceiling) * quantity * market.tick_lot_atoms
+    if quantity * market.lot_atoms > INT64_MAX or notional > INT64_MAX:
+        return Reason.OVERFLOW
+    return OK
+
+
+def _first_reserve(order: Order, budget: int) -> int:
+    """Return what the order must hold at acceptance."""
+    if not order.is_bid:
+        return order.quantity * order.market.lot_atoms
+    if order.order_type == FOK_BUDGET:
+        return budget + sweep_fee(order, budget, order.quantity)
+    if order.order_type == MARKET:
+        lots, notional = notional_of_sweep(order)
+        return notional + sweep_fee(order, notional, lots)
+    return bid_hold(order, order.hold_price, order.quantity)
+
+
+def _notional_refusal(order: Order, budget: int) -> int:
+    if order.order_type == MARKET:
+        return OK
+    market = order.market
+    value = budget or order.price * order.quantity * market.tick_lot_atoms
+    return Reason.NOTIONAL if value < market.filters.min_notional_atoms else OK
+
+
+def _enter_book(x: Exchange, order: Order, tif: int, budget: int) -> None:
+    """Match an accepted order as its type says, then rest or expire what is left."""
+    if tif == FOK and lots_within(order) < order.quantity:
+        end_order(x, order, ORDER_EXPIRED, reason=Reason.TIME_IN_FORCE)
+        return
+    if order.order_type == FOK_BUDGET and not _is_budget_met(order, budget):
+        end_order(x, order, ORDER_EXPIRED, reason=Reason.BUDGET)
+        return
+    if order.opposite.is_within(order.price):
+        match(x, order)
+        if not order.leaves:
+            return
+    if tif == GTC or order.order_type == LIMIT_MAKER:
+        x.orders[order.order_id] = order
+        if order.text != NO_TEXT:
+            x.open_texts.add((order.user.user_id, order.text))
+        order.side.add(order)
+    else:
+        end_order(x, order, ORDER_EXPIRED, reason=Reason.TIME_IN_FORCE)
+
+
+def _is_budget_met(order: Order, budget: int) -> bool:
+    """Whether all of it trades at once, for at most (bid) or at least (ask) the budget."""
+    lots, notional = notional_of_sweep(order)
+    if lots < order.quantity:
+        return False
+    return notional <= budget if order.is_bid else notional >= budget
