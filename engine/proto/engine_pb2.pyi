@@ -483,7 +483,7 @@ class FundsRequest(_message.Message):
     business_id: _builtins.bytes
     """16 bytes, remembered for ever"""
     reference: _builtins.str
-    """at most 40 bytes"""
+    """at most 36 of [a-zA-Z0-9-_.:/]"""
     def __init__(
         self,
         *,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -36,12 +37,22 @@ def main() -> int:
         plan = kill_plan(tuple(options.targets), options.kills, options.seed)
         campaign = Campaign(directory, plan=plan, seed=options.seed, say=_say)
         try:
-            asyncio.run(campaign.run())
+            asyncio.run(_run(campaign))
         except ChaosError as error:
             campaign.report.violations += 1
             _say(f"the campaign stopped: {error}")
     sys.stdout.write(json.dumps(campaign.report.as_dict()) + "\n")
     return 0 if campaign.report.is_clean else 1
+
+
+async def _run(campaign: Campaign) -> None:
+    """Run the campaign; SIGTERM ends it as Ctrl-C does, with the installation stopped."""
+    task = asyncio.ensure_future(campaign.run())
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        raise ChaosError("it was told to stop") from None
 
 
 def _say(text: str) -> None:
