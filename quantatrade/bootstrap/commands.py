@@ -26,7 +26,7 @@ from quantatrade.bootstrap.status import (
     supervisor_pid,
 )
 from quantatrade.bootstrap.table import status_table
-from quantatrade.bootstrap.up import add_up_arguments, up
+from quantatrade.bootstrap.up import UP_VARIABLES, add_up_arguments, up
 
 DOWN_TIMEOUT_S = 150.0  # more than the longest chain of stop time-outs
 POLL_INTERVAL_S = 0.1
@@ -67,7 +67,12 @@ def _parser(name: str, description: str) -> argparse.ArgumentParser:
 
 
 def _up(arguments: list[str]) -> int:
-    parser = _parser("up", "Start the whole exchange and keep it running; Ctrl-C stops it.")
+    parser = argparse.ArgumentParser(
+        prog="manage.py up",
+        description="Start the whole exchange and keep it running; Ctrl-C stops it.",
+        epilog=UP_VARIABLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add_up_arguments(parser)
     return up(parser.parse_args(arguments), arguments)
 

@@ -39,6 +39,22 @@ from quantatrade.bootstrap.supervisor import Ready, Supervisor
 from quantatrade.bootstrap.table import summary_table
 from quantatrade.bootstrap.teller import Teller
 
+UP_VARIABLES = """\
+environment:
+  QT_VAR               where all state lives (default: var in the source tree)
+  QT_PORT_BASE         first of twelve ports in a row, the public one (default: 8000)
+  QT_<NAME>_PORT       one port alone: EDGE WEB ENGINE ENGINE_TELEMETRY RELAY_TELEMETRY
+                       MIRROR_TELEMETRY WORKER_TELEMETRY BEAT_TELEMETRY POSTGRES REDIS NATS
+                       NATS_MONITOR
+  DATABASE_URL         PostgreSQL of yours, as a role that may create roles and databases; or,
+  DATABASE_OWNER_URL   with these two, as the roles that you made yourself: the runtime role, the
+  DATABASE_MIRROR_URL  owner and the mirror
+  REDIS_URL, NATS_URL  Redis and NATS (JetStream) of yours
+  ENGINE_ADDRESS       an engine of yours, host:port; its relay runs beside it
+  QT_PUBLIC_URL        the address that browsers use
+  DJANGO_SECRET_KEY    the key that signs sessions (default: made once, kept in the state)
+  QT_EMBEDDED_STORES   1 lets --production use the embedded PostgreSQL, Redis and NATS
+"""
 DETACHED_VARIABLE = "QT_UP_DETACHED"
 INTERRUPT_TIMEOUT_S = 150.0
 READY_TIMEOUT_S = 5.0

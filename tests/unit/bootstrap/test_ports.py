@@ -6,6 +6,7 @@ import pytest
 
 from quantatrade.bootstrap.failure import BootstrapError
 from quantatrade.bootstrap.ports import NAMES, choose_ports, require_free
+from quantatrade.bootstrap.up import UP_VARIABLES
 
 
 def test_ports_follow_the_base_one_after_another() -> None:
@@ -46,3 +47,8 @@ def test_a_port_in_use_is_told_in_one_sentence() -> None:
         " QT_PORT_BASE to a free range of ports."
     )
     require_free("redis", [port])
+
+
+def test_the_help_of_up_names_every_port() -> None:
+    for name in NAMES:
+        assert name.upper() in UP_VARIABLES
