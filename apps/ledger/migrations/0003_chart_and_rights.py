@@ -1,6 +1,8 @@
 """The chart of accounts as data, and who may do what with the books."""
 
+from django.apps.registry import Apps
 from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 from apps.core.mirror_rights import APPEND, KEEP_CURRENT, READ, mirror_may
 
@@ -18,7 +20,7 @@ CHART = [
 ]
 
 
-def fill_chart(apps, schema_editor):
+def fill_chart(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     account = apps.get_model("ledger", "Account")
     account.objects.using(schema_editor.connection.alias).bulk_create(
         account(code=code, name=name, account_class=account_class, normal_side=side)
