@@ -36,6 +36,12 @@ _TASKS_RECEIVED: Final = Counter("qt_tasks_received_total", "Tasks taken from th
 _TASKS_SENT: Final = Counter("qt_tasks_sent_total", "Tasks put into the queue.", ["task"])
 _servers: Final[list[TelemetryServer]] = []  # kept alive as long as the process
 
+
+def _each(task: str, interval_s: float) -> dict[str, Any]:
+    """Send `task` every `interval_s` seconds; one that waited for its successor is dropped."""
+    return {"task": task, "schedule": interval_s, "options": {"expires": interval_s}}
+
+
 app: Final = Celery("quantatrade")
 app.conf.update(
     broker_url=settings.REDIS_URL,
@@ -63,12 +69,11 @@ app.conf.update(
     enable_utc=True,
     beat_schedule_filename=str(settings.VAR_DIR / "beat" / "schedule"),
     beat_schedule={
-        "sample-health": {
-            "task": "console.sample_health",
-            "schedule": SAMPLE_INTERVAL_S,
-            # A sample that waited for its successor is worth nothing.
-            "options": {"expires": SAMPLE_INTERVAL_S},
-        },
+        "sample-health": _each("console.sample_health", SAMPLE_INTERVAL_S),
+        "audit-chain": _each("audit.chain", 1.0),
+        "audit-refusals": _each("audit.store_refusals", 10.0),
+        "audit-lost-runs": _each("audit.record_lost_runs", 30.0),
+        "accounts-register": _each("accounts.register_waiting", 1.0),
     },
 )
 app.autodiscover_tasks()

@@ -141,12 +141,8 @@ class _Exchange:
 
     async def refuse(self, status: HTTPStatus, message: str) -> None:
         """Send an error, in the same form as the web process does."""
-        error = {
-            "code": status.name.lower(),
-            "message": message,
-            "request_id": self.request_id,
-        }
-        await self.answer_json(status.value, {"error": error})
+        error = {"code": status.name.lower(), "message": message, "details": {}}
+        await self.answer_json(status.value, {"error": error, "request_id": self.request_id})
 
     async def body(self, config: EdgeConfig) -> AsyncIterator[bytes]:
         """Yield the client's body; _RefusedError if it is too long or pauses too long."""

@@ -12,6 +12,8 @@ from typing import Any
 from django.urls import reverse_lazy
 
 from quantatrade.settings import environment
+from quantatrade.settings.api import REST_FRAMEWORK as REST_FRAMEWORK
+from quantatrade.settings.api import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 from quantatrade.settings.console import UNFOLD as UNFOLD
 from quantatrade.settings.security import CONSOLE_DIRECTIVES, STRICT_DIRECTIVES
 
@@ -38,12 +40,17 @@ INSTALLED_APPS = [
     "csp",
     "django_prometheus",
     "django_structlog",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "apps.core",
+    "apps.audit",
     "apps.accounts",
     "apps.markets",
     "apps.ledger",
     "apps.trading",
     "apps.mirror",
+    "apps.api",
     "apps.console",
 ]
 
@@ -90,6 +97,7 @@ NATS_URL = environment.text("NATS_URL")
 ENGINE_ADDRESS = environment.text("ENGINE_ADDRESS")
 
 AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["apps.accounts.backend.RoleBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
