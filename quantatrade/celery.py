@@ -21,6 +21,7 @@ from django.conf import settings
 from prometheus_client import Counter
 
 from apps.core.checks import redis_check
+from apps.core.wake import TASK_QUEUE
 from engine.telemetry import TelemetryServer, serve_telemetry
 from quantatrade.settings import environment
 from quantatrade.settings.logs import configure
@@ -57,7 +58,7 @@ app.conf.update(
     task_track_started=False,
     task_soft_time_limit=TASK_SOFT_LIMIT_S,
     task_time_limit=TASK_HARD_LIMIT_S,
-    task_default_queue="quantatrade",
+    task_default_queue=TASK_QUEUE,
     worker_prefetch_multiplier=1,
     worker_concurrency=WORKERS,
     worker_max_tasks_per_child=TASKS_PER_CHILD_MAX,
@@ -74,6 +75,8 @@ app.conf.update(
         "audit-refusals": _each("audit.store_refusals", 10.0),
         "audit-lost-runs": _each("audit.record_lost_runs", 30.0),
         "accounts-register": _each("accounts.register_waiting", 1.0),
+        "custody-sweep": _each("custody.sweep", 2.0),
+        "custody-poll": _each("custody.poll", 10.0),
     },
 )
 app.autodiscover_tasks()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from celery import current_app
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -22,6 +21,7 @@ from apps.accounts.types import UserFacts
 from apps.audit.services import audit_record
 from apps.audit.types import Actor, system_actor
 from apps.core.engine_gateway import engine_command
+from apps.core.wake import task_wake
 from engine.client import EngineError
 
 EMAIL_CHARS_MAX: Final = 150  # it is the name of the login as well
@@ -69,7 +69,7 @@ def user_register(
             )
             if role is Role.TRADER:
                 EngineRegistration.objects.create(user=user)
-                transaction.on_commit(lambda: _wake(user.pk), robust=True)
+                transaction.on_commit(lambda: task_wake(REGISTER_TASK, user.pk), robust=True)
             audit_record(
                 actor=actor or Actor(user_id=user.pk, name=email, role=role),
                 action="user.register",
@@ -108,11 +108,6 @@ def _check_password(email: str, password: str) -> None:
         validate_password(password, User(username=email, email=email))
     except ValidationError as error:
         raise PasswordRefusedError(list(error.messages)) from error
-
-
-def _wake(user_id: int) -> None:
-    """Ask a worker to tell the engine now; the schedule does it within a second anyway."""
-    current_app.send_task(REGISTER_TASK, args=[user_id], ignore_result=True, retry=False)
 
 
 def registration_run(*, user_id: int) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 import redis
 import structlog
@@ -76,11 +76,11 @@ def refusals_store(*, clock: Callable[[], datetime] = lambda: datetime.now(UTC))
     stored = 0
     for minute in range(now_minute - MINUTES_CARRIED, now_minute + 1):
         key = f"{_PREFIX}{minute}"
-        counts = client.hgetall(key)
+        counts: Any = client.hgetall(key)
         if not counts:
             continue
-        _store(minute, counts)  # type: ignore[arg-type]
-        stored += len(counts)  # type: ignore[arg-type]
+        _store(minute, counts)
+        stored += len(counts)
         if minute < now_minute - 1:  # nobody counts into it any more
             client.delete(key)
     return stored

@@ -23,11 +23,13 @@ from apps.audit.models import (
     OutboxRow,
 )
 from apps.audit.types import Actor, AuditOutcome
+from apps.core.wake import task_wake
 
 CONTENT_BYTES_MAX: Final = 64 * 1024
 CHAIN_ROWS_MAX: Final = 1_000
 SECRET_WORDS: Final = ("password", "secret", "token", "private_key", "authorization", "cookie")
 CHAIN_TASK: Final = "audit.chain"
+WAKE_EXPIRES_S: Final = 5.0  # the schedule asks for it every second
 
 
 class SecretInAuditError(ValueError):
@@ -154,10 +156,7 @@ def _plain(value: object) -> str:
 
 
 def _wake_chainer() -> None:
-    """Ask a worker to extend the chain now; the schedule does it within a second anyway."""
-    from celery import current_app
-
-    current_app.send_task(CHAIN_TASK, ignore_result=True, expires=5, retry=False)
+    task_wake(CHAIN_TASK, expires_s=WAKE_EXPIRES_S)
 
 
 def outbox_chain(*, rows_max: int = CHAIN_ROWS_MAX) -> int:

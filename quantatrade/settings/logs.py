@@ -35,7 +35,9 @@ _QUIETER: Final = {
     # RequestLogMiddleware logs each request with its outcome; here only failures, with traceback.
     "django.request": logging.ERROR,
     "django.server": logging.WARNING,
-    # Each task is logged by django_structlog; a schedule entry every 10 s is not news.
+    # Jobs run every second and are counted in the metrics; their failures are logged.
+    "django_structlog.celery.receivers": logging.WARNING,
+    "celery.worker.strategy": logging.WARNING,
     "celery.app.trace": logging.WARNING,
     "celery.beat": logging.WARNING,
 }
