@@ -28,6 +28,12 @@ def market_get(symbol: str) -> MarketTerms:
     return _market_terms(row)
 
 
+def asset_get(code: str) -> AssetTerms | None:
+    """Return the asset of this code, None if none is listed."""
+    row = Asset.objects.filter(code=code).first()
+    return None if row is None else _asset_terms(row)
+
+
 def _asset_terms(row: Asset) -> AssetTerms:
     total = decimal_atoms(row.max_total, row.decimals)
     return AssetTerms(row.asset_id, row.code, row.decimals, total, row.added_event_seq)

@@ -197,7 +197,7 @@ def _run(teller: _Teller, *, production: bool) -> int:
         else:
             teller.show("Ctrl-C stops everything.")
 
-    configuration = load_configuration(os.environ)
+    configuration = load_configuration(os.environ, production=production)
     supervisor = Supervisor(
         configuration, say=teller.say, on_ready=on_ready, with_operator=not production
     )

@@ -15,6 +15,11 @@ from quantatrade.settings import environment
 from quantatrade.settings.api import REST_FRAMEWORK as REST_FRAMEWORK
 from quantatrade.settings.api import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 from quantatrade.settings.console import UNFOLD as UNFOLD
+from quantatrade.settings.custody import CUSTODY_SIMULATOR_URL as CUSTODY_SIMULATOR_URL
+from quantatrade.settings.custody import CUSTODY_TOKEN as CUSTODY_TOKEN
+from quantatrade.settings.custody import CUSTODY_URL as CUSTODY_URL
+from quantatrade.settings.custody import CUSTODY_WALLETS as CUSTODY_WALLETS
+from quantatrade.settings.custody import CUSTODY_WEBHOOK_SECRET as CUSTODY_WEBHOOK_SECRET
 from quantatrade.settings.security import CONSOLE_DIRECTIVES, STRICT_DIRECTIVES
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -49,6 +54,7 @@ INSTALLED_APPS = [
     "apps.markets",
     "apps.ledger",
     "apps.trading",
+    "apps.custody",
     "apps.mirror",
     "apps.api",
     "apps.console",
