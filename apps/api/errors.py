@@ -56,6 +56,7 @@ class ErrorCode(StrEnum):
     REQUEST_IN_PROGRESS = "request_in_progress"
     ACCOUNT_PENDING = "account_pending"
     UNAVAILABLE = "unavailable"
+    ENGINE_UNAVAILABLE = "engine_unavailable"
     OUTCOME_UNKNOWN = "outcome_unknown"
     BAD_REQUEST = "bad_request"
     INTERNAL_SERVER_ERROR = "internal_server_error"
@@ -266,10 +267,14 @@ def _engine_error(raised: Exception) -> ApiError | None:
         error.journaled = True  # type: ignore[attr-defined]
         return error
     if isinstance(raised, EngineOverloaded):
-        return _unavailable("The engine has too much to do; nothing was executed.")
+        return _unavailable(
+            "The engine has too much to do; nothing was executed.", ErrorCode.ENGINE_UNAVAILABLE
+        )
     if isinstance(raised, EngineUnavailable):
         _LOG.warning("engine_unavailable", error=str(raised))
-        return _unavailable("The engine does not answer; nothing was executed.")
+        return _unavailable(
+            "The engine does not answer; nothing was executed.", ErrorCode.ENGINE_UNAVAILABLE
+        )
     if isinstance(raised, OutcomeUnknown):
         _LOG.warning("outcome_unknown", error=str(raised))
         return ApiError(
@@ -282,9 +287,9 @@ def _engine_error(raised: Exception) -> ApiError | None:
     return None
 
 
-def _unavailable(message: str) -> ApiError:
+def _unavailable(message: str, code: ErrorCode = ErrorCode.UNAVAILABLE) -> ApiError:
     return ApiError(
-        ErrorCode.UNAVAILABLE,
+        code,
         message,
         status=HTTPStatus.SERVICE_UNAVAILABLE,
         retry_after_s=RETRY_AFTER_S,

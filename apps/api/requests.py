@@ -16,6 +16,14 @@ def valid_data(serializer: type[Serializer[Any]], request: Request) -> dict[str,
     return data
 
 
+def valid_query(serializer: type[Serializer[Any]], request: Request) -> dict[str, Any]:
+    """Return the query's parameters as `serializer` reads them; ValidationError as above."""
+    reader = serializer(data=request.query_params)
+    reader.is_valid(raise_exception=True)
+    data: dict[str, Any] = reader.validated_data
+    return data
+
+
 def client_address(request: Request) -> str:
     """Return the client's address, as the edge saw it."""
     return str(request.META.get("REMOTE_ADDR") or "unknown")

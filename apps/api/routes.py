@@ -10,6 +10,8 @@ from typing import Final
 from django.urls import URLPattern, URLResolver, path
 
 from apps.api.auth import views as auth
+from apps.api.markets.routes import MARKETS
+from apps.api.trading.routes import TRADING
 
 AUTH: Final = [
     path("auth/register", auth.RegisterView.as_view(), name="register"),
@@ -22,4 +24,6 @@ AUTH: Final = [
 app_name = "api"
 urlpatterns: list[URLPattern | URLResolver] = [
     *AUTH,
+    *MARKETS,
+    *TRADING,
 ]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from apps.core.engine_gateway import engine_command
@@ -62,8 +63,12 @@ def asset_ensure(
                 return asset
         asset_id = _free_id(listing.assets, ASSET_ID_MAX)
         _add(
-            lambda engine, asset_id=asset_id: engine.add_asset(
-                asset_id=asset_id, code=code, decimals=decimals, max_total_atoms=max_total_atoms
+            partial(
+                EngineClient.add_asset,
+                asset_id=asset_id,
+                code=code,
+                decimals=decimals,
+                max_total_atoms=max_total_atoms,
             )
         )
     raise ListingConflictError(f"asset {code} could not be listed in {ID_ATTEMPTS_MAX} attempts")
@@ -83,7 +88,8 @@ def market_ensure(
         if market is None:
             market_id = _free_id(listing.symbols, MARKET_ID_MAX)
             is_new |= _add(
-                lambda engine, market_id=market_id: engine.add_market(
+                partial(
+                    EngineClient.add_market,
                     market_id=market_id,
                     symbol=symbol,
                     base_asset_id=base_asset_id,

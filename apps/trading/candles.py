@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from django.db import connection
 
@@ -74,8 +74,9 @@ def traded_candles(
     market_id: int, interval: timedelta, start: datetime, end: datetime
 ) -> list[Candle]:
     """Return the candles of start <= time < end that have a trade."""
+    parameters: list[Any] = [interval, market_id, start, end]
     with connection.cursor() as cursor:
-        cursor.execute(_BUCKETS, [interval, market_id, start, end])
+        cursor.execute(_BUCKETS, parameters)
         return [
             Candle(
                 opened_at=row[0],
