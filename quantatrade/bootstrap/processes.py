@@ -20,6 +20,7 @@ SERVERS = ("postgres", "redis", "nats")
 NAMES = (*SERVERS, "engine", "relay", "mirror", "web", "edge", "worker", "beat", "custodian")
 ENGINE_START_TIMEOUT_S = 600.0  # a long journal is replayed before the first answer
 WEB_THREADS = 8
+WS_MESSAGE_BYTES_MAX = 16_384  # from a client
 
 _STORES = ("DATABASE_URL", "REDIS_URL", "NATS_URL", "ENGINE_ADDRESS")
 
@@ -212,6 +213,9 @@ def _edge(configuration: Configuration) -> ProcessSpec:
             _script("uvicorn"), "--host", HOST, "--port", str(port), "--workers", "1",
             "--no-proxy-headers", "--no-server-header", "--no-access-log",
             "--timeout-graceful-shutdown", "8",
+            "--ws-max-size", str(WS_MESSAGE_BYTES_MAX),
+            "--ws-ping-interval", "20", "--ws-ping-timeout", "40",
+            "--ws-per-message-deflate", "false",  # a message is sent to many: not packed for each
             "--log-config", str(ROOT / "quantatrade" / "logging.json"),
             "quantatrade.asgi:application",
         ),
