@@ -67,12 +67,18 @@ def market_listed(symbol: str) -> MarketTerms:
     return found
 
 
-def market_current(symbol: str) -> MarketTerms:
-    """Return a market with state, rates and bounds at most `AGE_MAX_S` old."""
-    found = listing_now().markets.get(symbol)
+def market_fresh(symbol: str) -> MarketTerms:
+    """Return a market with the state, rates and bounds it has now. Errors as `market_listed`."""
+    found = listing_fresh().markets.get(symbol)
     if found is None:
         raise UnknownMarketError(symbol)
     return found
+
+
+def listing_fresh() -> Listing:
+    """Return the engine's listing, asked now: for whoever is about to change it."""
+    listing_forget()
+    return listing_now()
 
 
 def listing_forget() -> None:

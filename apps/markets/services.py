@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from apps.core.engine_gateway import engine_command
-from apps.markets.listed import Listing, UnknownMarketError, listing_forget, listing_now
+from apps.markets.listed import UnknownMarketError, listing_forget, listing_fresh
 from apps.markets.types import AssetTerms, MarketTerms
 from engine.client import EngineClient, EngineRefused, Outcome
 from engine.proto.records import ASSET_ID_MAX, INT64_MAX, MARKET_ID_MAX, MarketState, Reason
 
 ASSET_DECIMALS_DEFAULT: Final = 8
 ID_ATTEMPTS_MAX: Final = 5  # two listings at once choose the same free id
+
+Terms = TypeVar("Terms", AssetTerms, MarketTerms)
 
 
 class ListingConflictError(ValueError):
@@ -38,31 +40,41 @@ class MarketGrid:
 
 
 @dataclass(frozen=True, slots=True)
-class ListedMarket:
-    """A market that the engine has now; `is_new` tells whether it was listed by this call."""
+class Listed(Generic[Terms]):
+    """An asset or market that the engine has now.
 
-    terms: MarketTerms
-    is_new: bool
+    The sequences are those of the first command of this call, None if it was listed before.
+    """
+
+    terms: Terms
+    command_seq: int | None
+    event_seq: int | None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether this call listed it."""
+        return self.event_seq is not None
 
 
 def asset_ensure(
     *, code: str, decimals: int = ASSET_DECIMALS_DEFAULT, max_total_atoms: int = INT64_MAX
-) -> AssetTerms:
+) -> Listed[AssetTerms]:
     """Return an asset, listed with these terms if it was not there.
 
     ListingConflictError if it has other decimals; EngineRefused; EngineUnavailable.
     """
+    added: Outcome | None = None
     for _ in range(ID_ATTEMPTS_MAX):
-        listing = _fresh_listing()
+        listing = listing_fresh()
         for asset in listing.assets.values():
             if asset.code == code and asset.decimals != decimals:
                 raise ListingConflictError(
                     f"asset {code} has {asset.decimals} decimals, expected {decimals}"
                 )
             if asset.code == code:
-                return asset
+                return _listed(asset, added)
         asset_id = _free_id(listing.assets, ASSET_ID_MAX)
-        _add(
+        added = _add(
             partial(
                 EngineClient.add_asset,
                 asset_id=asset_id,
@@ -76,18 +88,18 @@ def asset_ensure(
 
 def market_ensure(
     *, symbol: str, base_asset_id: int, quote_asset_id: int, grid: MarketGrid
-) -> ListedMarket:
+) -> Listed[MarketTerms]:
     """Return a market, listed with these terms if it was not there.
 
     ListingConflictError if its assets or grid are others; EngineRefused; EngineUnavailable.
     """
-    is_new = False
+    added: Outcome | None = None
     for _ in range(ID_ATTEMPTS_MAX):
-        listing = _fresh_listing()
+        listing = listing_fresh()
         market = listing.markets.get(symbol)
         if market is None:
             market_id = _free_id(listing.symbols, MARKET_ID_MAX)
-            is_new |= _add(
+            added = _add(
                 partial(
                     EngineClient.add_market,
                     market_id=market_id,
@@ -107,22 +119,27 @@ def market_ensure(
             raise ListingConflictError(
                 f"market {symbol} has (base, quote, tick, lot) {stated}, expected {expected}"
             )
-        if is_new and grid.min_notional_atoms and not market.min_notional_atoms:
+        if added is not None and grid.min_notional_atoms and not market.min_notional_atoms:
             _set_min_notional(market.market_id, grid.min_notional_atoms)
             continue
-        return ListedMarket(market, is_new)
+        return _listed(market, added)
     raise ListingConflictError(f"market {symbol} could not be listed in {ID_ATTEMPTS_MAX} attempts")
 
 
-def _add(tell: Callable[[EngineClient], Awaitable[Outcome]]) -> bool:
-    """Whether the engine took it; False if somebody else just took the id or the name."""
+def _add(tell: Callable[[EngineClient], Awaitable[Outcome]]) -> Outcome | None:
+    """Return the engine's outcome; None if somebody else just took the id or the name."""
     try:
-        engine_command(tell)
+        return engine_command(tell)
     except EngineRefused as refusal:
         if refusal.reason is not Reason.ALREADY_EXISTS:
             raise
-        return False
-    return True
+        return None
+
+
+def _listed(terms: Terms, added: Outcome | None) -> Listed[Terms]:
+    if added is None:
+        return Listed(terms, None, None)
+    return Listed(terms, added.command_seq, added.first_event_seq)
 
 
 def _set_min_notional(market_id: int, min_notional_atoms: int) -> None:
@@ -157,15 +174,10 @@ def _changed(tell: Callable[[EngineClient], Awaitable[Outcome]]) -> Outcome:
 
 
 def _market_id(symbol: str) -> int:
-    market = listing_now().markets.get(symbol)
+    market = listing_fresh().markets.get(symbol)
     if market is None:
         raise UnknownMarketError(symbol)
     return market.market_id
-
-
-def _fresh_listing() -> Listing:
-    listing_forget()
-    return listing_now()
 
 
 def _free_id(taken: Mapping[int, object], id_max: int) -> int:

@@ -86,6 +86,13 @@ def order_cancel(
     )
 
 
+def open_order_find(*, market_id: int, order_id: int) -> OpenOrder | None:
+    """Return an open order of anybody, for operators; None if it is not open."""
+    if not 0 < order_id <= INT64_MAX:
+        return None
+    return engine_query(lambda engine: engine.get_order(market_id=market_id, order_id=order_id))
+
+
 def _market_of(user_id: int, order_id: int) -> MarketTerms:
     """Return the market of one's own open order, asked of the engine: the books may lag."""
     if not 0 < order_id <= INT64_MAX:
