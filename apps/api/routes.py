@@ -10,6 +10,7 @@ from typing import Final
 from django.urls import URLPattern, URLResolver, path
 
 from apps.api.auth import views as auth
+from apps.api.custody.routes import CUSTODY
 from apps.api.markets.routes import MARKETS
 from apps.api.trading.routes import TRADING
 
@@ -26,4 +27,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     *AUTH,
     *MARKETS,
     *TRADING,
+    *CUSTODY,
 ]

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from prometheus_client import Counter
 
+from apps.core.wake import task_wake
 from apps.custody.cases import case_open
 from apps.custody.models import Transfer, Webhook
 from apps.custody.provider import custody_wallet
@@ -85,7 +86,7 @@ def webhook_receive(*, body: bytes, signature: str, address: str, request_id: st
     delivery_id, is_new = _store(body, content, state, outcome, address, request_id)
     _RECEIVED.labels("new" if is_new else "repeated").inc()
     if is_new and state is InboxState.RECEIVED:
-        _wake(delivery_id)
+        task_wake(PROCESS_TASK, delivery_id)  # if it is lost, the sweep finds the row
     return Receipt(accepted=True, reason="", delivery_id=delivery_id, is_new=is_new)
 
 
@@ -139,17 +140,6 @@ def _store(
     return int(row[0]), bool(row[1])
 
 
-def _wake(delivery_id: int) -> None:
-    """Ask a worker to look now. If that fails, the sweep finds the row within seconds."""
-    from celery import current_app
-    from kombu.exceptions import OperationalError
-
-    try:
-        current_app.send_task(PROCESS_TASK, args=[delivery_id], ignore_result=True, retry=False)
-    except OperationalError as error:
-        _LOG.warning("worker_not_woken", webhook_id=delivery_id, error=type(error).__name__)
-
-
 def webhook_process(delivery_id: int, *, now: datetime | None = None) -> InboxState:
     """Look at what a webhook points to, and note the outcome. Safe to repeat.
 
@@ -165,6 +155,9 @@ def webhook_process(delivery_id: int, *, now: datetime | None = None) -> InboxSt
             for each in _transfer_ids(row)
         ]
     except (CustodyError, EngineError) as error:
+        return _failed(row, f"{type(error).__name__}: {error}", now or datetime.now(UTC))
+    except Exception as error:  # a defect of ours must not keep the rest of the inbox back
+        _LOG.exception("webhook_defect", webhook_id=row.pk)
         return _failed(row, f"{type(error).__name__}: {error}", now or datetime.now(UTC))
     outcome = "; ".join(found) or "no transfer of ours has this hash"
     same = Webhook.objects.filter(state=InboxState.RECEIVED.value, pk__lte=newest_id)

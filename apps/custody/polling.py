@@ -120,7 +120,9 @@ def open_transfers_look(*, now: datetime) -> int:
             transfer_look(
                 coin=row.coin, wallet=row.wallet, transfer_id=row.transfer_id, source=Source.WORKER
             )
-        except (CustodyError, EngineError) as error:
+        except Exception as error:  # one transfer must not keep the others back
+            if not isinstance(error, CustodyError | EngineError):
+                _LOG.exception("look_defect", transfer=row.transfer_id)
             Transfer.objects.filter(pk=row.pk).update(looked_at=datetime.now(UTC))
             _LOG.warning("look_failed", transfer=row.transfer_id, error=f"{error}")
     return looks

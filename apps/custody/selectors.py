@@ -7,7 +7,7 @@ from typing import Final
 from apps.custody.models import AssetNetwork, Deposit, DepositAddress
 from apps.custody.types import AddressFacts, DepositFacts, NetworkTerms
 
-DEPOSITS_PAGE_MAX: Final = 500
+DEPOSITS_PAGE_MAX: Final = 501  # a page of 500, and one row that tells of a next
 NETWORKS_MAX: Final = 1_000
 
 

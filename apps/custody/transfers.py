@@ -78,21 +78,7 @@ def _unknown(coin: str, wallet: str, transfer_id: str) -> str:
 def _transfer_record(transfer: ProviderTransfer, source: Source) -> tuple[Transfer, list[Deposit]]:
     """Write what the custodian said, and the steps that follow from it."""
     now = datetime.now(UTC)
-    row, _ = Transfer.objects.update_or_create(
-        coin=transfer.coin,
-        wallet=transfer.wallet,
-        transfer_id=transfer.transfer_id,
-        defaults={
-            "txid": transfer.txid,
-            "kind": transfer.kind[:16],
-            "state": transfer.state[:32],
-            "confirmations": transfer.confirmations,
-            "height": transfer.height,
-            "risk_indicators": list(transfer.risk_indicators),
-            "is_settled": False,
-            "looked_at": now,
-        },
-    )
+    row = _row_update(transfer, now)
     outputs = outputs_of(transfer) if transfer.kind == RECEIVE else []
     found = {(each.address_key, each.token, each.index): each for each in outputs}
     known = {
@@ -107,6 +93,28 @@ def _transfer_record(transfer: ProviderTransfer, source: Source) -> tuple[Transf
     for key, deposit in known.items():
         _advance(deposit, transfer, found.get(key), problem, source, now)
     return row, list(known.values())
+
+
+def _row_update(transfer: ProviderTransfer, now: datetime) -> Transfer:
+    facts = {
+        "txid": transfer.txid,
+        "kind": transfer.kind[:16],
+        "state": transfer.state[:32],
+        "confirmations": transfer.confirmations,
+        "height": transfer.height,
+        "risk_indicators": list(transfer.risk_indicators),
+        "is_settled": False,
+        "looked_at": now,
+    }
+    row, is_new = Transfer.objects.get_or_create(
+        coin=transfer.coin,
+        wallet=transfer.wallet,
+        transfer_id=transfer.transfer_id,
+        defaults={**facts, "first_seen_at": now},
+    )
+    if not is_new:
+        Transfer.objects.filter(pk=row.pk).update(**facts)
+    return row
 
 
 def _deposit_make(
