@@ -18,7 +18,7 @@ from apps.core.addresses import is_loopback
 from apps.realtime.hub import Hub
 from apps.realtime.limits import DEFAULT_LIMITS, RealtimeLimits
 from apps.realtime.outbox import CLOSE_TOO_SLOW
-from apps.realtime.runner import History, HubRunner, run_for_ever
+from apps.realtime.runner import HubRunner, run_for_ever
 from apps.realtime.session import Session, Verify
 from apps.realtime.state import StateBoard
 
@@ -45,7 +45,7 @@ class RealtimeApplication:
         engine_address: str,
         limits: RealtimeLimits = DEFAULT_LIMITS,
         verify: Verify = access_verify,
-        history: History | None = None,
+        reads_history: bool = True,
     ) -> None:
         self.hub = Hub(limits)
         self._limits = limits
@@ -60,7 +60,7 @@ class RealtimeApplication:
                 self.states,
                 nats_url=nats_url,
                 engine_address=engine_address,
-                history=history,
+                reads_history=reads_history,
             )
         self._clocks: list[asyncio.Task[None]] = []
 

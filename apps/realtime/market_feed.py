@@ -16,7 +16,7 @@ from apps.realtime.book import MarketBook
 from apps.realtime.channels import Channel
 from apps.realtime.encoding import time_text
 from apps.realtime.limits import RealtimeLimits
-from apps.realtime.ticker import Ticker
+from apps.realtime.ticker import Minute, Ticker
 from engine.proto.records import EventBody, EventHeader, Side, Trade
 
 Published = dict[int, int]
@@ -61,6 +61,14 @@ class MarketFeed:
         self.book_channel.wait_again()
         self.trades_channel.reset()
         self.market_channel.reset()
+
+    def load_past(self, minutes: list[Minute], trades: list[dict[str, Any]]) -> None:
+        """Put what the books know in front of what was heard, and send it to who listens."""
+        self.ticker.load(minutes)
+        heard = list(self._recent)
+        self._recent.clear()
+        self._recent.extend([*trades, *heard])
+        self.trades_channel.reset()
 
     def refresh(self) -> None:
         """Send everybody a snapshot at the next tick; nothing was missed."""

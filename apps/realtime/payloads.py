@@ -7,6 +7,7 @@ no reserve; a private one speaks of the receiver's own side of a trade alone.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from apps.core.amounts import atoms_text
@@ -32,6 +33,19 @@ def public_trade(header: EventHeader, trade: Trade, market: MarketTerms) -> dict
         "quantity": quantity_text(trade.quantity_lots, market),
         "side": "buy" if header.flags & EventFlag.BID else "sell",
         "time": time_text(header.time_us),
+    }
+
+
+def past_trade(
+    *, trade_id: int, price: str, quantity: str, is_bid: bool, executed_at: datetime
+) -> dict[str, Any]:
+    """Return a trade of the books in the form of `public_trade`."""
+    return {
+        "trade_id": trade_id,
+        "price": price,
+        "quantity": quantity,
+        "side": "buy" if is_bid else "sell",
+        "time": f"{executed_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}Z",
     }
 
 

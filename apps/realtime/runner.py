@@ -18,11 +18,12 @@ import structlog
 from prometheus_client import Counter, Gauge
 
 from apps.realtime.book import LOAD_DEPTH
+from apps.realtime.history import history_read
 from apps.realtime.hub import GapError, Hub
 from apps.realtime.market_feed import MarketFeed
 from apps.realtime.state import StateBoard
 from apps.realtime.stream import FeedStream, StreamLostError
-from apps.realtime.ticker import WINDOW_MINUTES, Minute
+from apps.realtime.ticker import WINDOW_MINUTES
 from apps.realtime.user_feed import UserFeed
 from engine.client import EngineClient, EngineError
 
@@ -33,13 +34,11 @@ RETRY_MAX_S: Final = 3.0
 WATCH_INTERVAL_S: Final = 1.0
 STALL_S: Final = 20.0  # behind the engine this long without a batch: the session begins again
 ASK_INTERVAL_S: Final = 0.1
-HISTORY_RETRY_S: Final = 3.0
+HISTORY_RETRY_S: Final = 1.0
+MINUTE_NS: Final = 60_000_000_000
 _LOG: Final = structlog.get_logger("quantatrade.realtime")
 _SESSIONS: Final = Counter("qt_edge_feed_sessions_total", "Connections to the stream.", ["outcome"])
 _BEHIND: Final = Gauge("qt_edge_feed_behind_events", "Events of the engine not yet in the feeds.")
-
-History = Callable[[int, int, int], Awaitable[list[Minute] | None]]
-"""(market id, first minute, last trade id) -> its minutes, None while the books lack that trade."""
 
 
 class HubRunner:
@@ -52,13 +51,13 @@ class HubRunner:
         *,
         nats_url: str,
         engine_address: str,
-        history: History | None = None,
+        reads_history: bool = True,
     ) -> None:
         self._hub = hub
         self._states = states
         self._nats_url = nats_url
         self._engine_address = engine_address
-        self._history = history
+        self._reads_history = reads_history
         self._engine: EngineClient | None = None
         self._stream_seq = 0
         self._progress_s = time.monotonic()
@@ -71,7 +70,7 @@ class HubRunner:
         self._engine = EngineClient(self._engine_address, timeout_s=ENGINE_TIMEOUT_S)
         loops = (self._follow, self._watch, self._tick, self._ask_books, self._ask_users)
         self._tasks = [asyncio.create_task(run_for_ever(loop)) for loop in loops]
-        if self._history is not None:
+        if self._reads_history:
             self._tasks.append(asyncio.create_task(run_for_ever(self._load_history)))
 
     async def stop(self) -> None:
@@ -219,18 +218,20 @@ class HubRunner:
             user.load_balances(answer)
 
     async def _load_history(self) -> None:
-        """Put the last 24 hours before the start in front of every ticker."""
-        assert self._history is not None, "only started with a history"
+        """Put what happened before the start in front of tickers and trades, once for each."""
         while True:
             for feed in list(self._hub.markets.values()):
-                ticker = feed.ticker
-                if ticker.is_complete:
+                upto = feed.ticker.history_trade_id
+                if feed.ticker.is_complete:
                     continue
-                upto = ticker.history_trade_id
-                first = time.time_ns() // 60_000_000_000 - WINDOW_MINUTES + 1
-                minutes = await self._history(feed.terms.market_id, first, upto)
-                if minutes is not None and ticker.history_trade_id == upto:
-                    ticker.load(minutes)
+                past = await history_read(
+                    feed.terms,
+                    first_minute=time.time_ns() // MINUTE_NS - WINDOW_MINUTES + 1,
+                    last_trade_id=upto,
+                    trades=self._hub.limits.trades_remembered,
+                )
+                if past is not None and feed.ticker.history_trade_id == upto:
+                    feed.load_past(past.minutes, past.trades)
             await asyncio.sleep(HISTORY_RETRY_S)
 
 
