@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from django.contrib import admin
+from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from apps.accounts.models import TradingAccount, User
+from apps.accounts.models import EngineRegistration, TradingAccount, User
+from apps.accounts.roles import Role
 from apps.core.readonly import display
 from apps.core.readonly.model_admin import ReadOnlyModelAdmin
 from apps.core.readonly.pages import Fact, FactSection, Section
 from engine.proto.records import UserStatus
+
+admin.site.unregister(Group)  # rights follow from roles, and a change of those is on record
 
 
 @admin.register(TradingAccount)
@@ -89,11 +93,11 @@ class UserAdmin(ReadOnlyModelAdmin):
     list_display: ClassVar[Sequence[str]] = (
         "username_",
         "email",
-        "role",
+        "role_",
         "active",
         "last_login_",
     )
-    list_filter: ClassVar[Sequence[str]] = ("is_superuser", "is_staff", "is_active")
+    list_filter: ClassVar[Sequence[str]] = ("role", "is_active")
     search_help_text = "Login or e-mail address"
     search_texts = ("username__iexact", "email__iexact")
     ordering: ClassVar[Sequence[str]] = ("username",)
@@ -104,11 +108,9 @@ class UserAdmin(ReadOnlyModelAdmin):
         return user.username
 
     @admin.display(description="Role")
-    def role(self, user: User) -> str:
-        """What the login may do, in a word."""
-        if user.is_superuser:
-            return "Operator"
-        return "Staff" if user.is_staff else "No console access"
+    def role_(self, user: User) -> str:
+        """What kind of person it belongs to."""
+        return Role(user.role).label
 
     @admin.display(description="State")
     def active(self, user: User) -> SafeString:
@@ -132,10 +134,60 @@ class UserAdmin(ReadOnlyModelAdmin):
         facts = [
             Fact("Login", record.username),
             Fact("E-mail", record.email),
-            Fact("Role", self.role(record)),
+            Fact("Role", self.role_(record)),
             Fact("State", self.active(record)),
             Fact("Groups", groups or display.NOTHING),
             Fact("Made (UTC)", display.instant(record.date_joined)),
             Fact("Last login (UTC)", display.instant(record.last_login)),
         ]
         return [FactSection("Login", facts)]
+
+
+@admin.register(EngineRegistration)
+class EngineRegistrationAdmin(ReadOnlyModelAdmin):
+    """Traders of whom the engine has been told, or has to be."""
+
+    list_display: ClassVar[Sequence[str]] = ("user_", "state_", "attempts", "asked", "error_")
+    search_help_text = "Number of the login"
+    search_integers = ("user_id",)
+    ordering: ClassVar[Sequence[str]] = ("-user_id",)
+
+    @admin.display(description="Login", ordering="user_id")
+    def user_(self, registration: EngineRegistration) -> SafeString:
+        """Whose it is."""
+        return display.identity(registration.pk)
+
+    @admin.display(description="State")
+    def state_(self, registration: EngineRegistration) -> SafeString:
+        """Whether the engine knows the trader."""
+        if registration.engine_event_seq is not None:
+            return display.pill("Open", display.GOOD)
+        return display.pill("Pending", display.WARN)
+
+    @admin.display(description="Asked for (UTC)")
+    def asked(self, registration: EngineRegistration) -> SafeString:
+        """Since when the engine is to know."""
+        return display.instant(registration.requested_at)
+
+    @admin.display(description="Last failure")
+    def error_(self, registration: EngineRegistration) -> str:
+        """Why the last attempt failed."""
+        return registration.last_error or display.NOTHING
+
+    def record_title(self, record: EngineRegistration) -> str:
+        """Name the trader."""
+        return f"Registration of {record.pk}"
+
+    def sections(self, _request: HttpRequest, record: EngineRegistration) -> Sequence[Section]:
+        """Show how far it is."""
+        facts = [
+            Fact("Login", display.record_link("accounts_user", record.pk)),
+            Fact("State", self.state_(record)),
+            Fact("Asked for (UTC)", self.asked(record)),
+            Fact("Attempts", str(record.attempts)),
+            Fact("Last failure", self.error_(record)),
+        ]
+        if record.engine_event_seq is not None:
+            event = display.record_link("mirror_engineevent", record.engine_event_seq)
+            facts.append(Fact("Added by event", event))
+        return [FactSection("Registration with the engine", facts)]

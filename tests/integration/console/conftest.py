@@ -62,10 +62,13 @@ def console(operator: User) -> Client:
 
 @pytest.fixture
 def sample(django_database: DatabaseHandle) -> ProcessHealth:
-    """One look at one process."""
+    """One look at one process, and a trader of whom the engine is to be told."""
+    from apps.accounts.models import EngineRegistration
     from apps.core.models import ProcessHealth
+    from tests.people import person
 
     del django_database
+    EngineRegistration.objects.create(user=person("trader"))
     return ProcessHealth.objects.create(
         process="relay",
         state="not_ready",
