@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import structlog
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
@@ -48,6 +49,18 @@ class BearerAuthentication(BaseAuthentication):
     def authenticate_header(self, _request: Request) -> str:
         """Return how to log in; it makes REST framework answer 401 rather than 403."""
         return 'Bearer realm="quantatrade"'
+
+
+class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    """How the API's description names it."""
+
+    target_class = BearerAuthentication
+    name = "accessToken"
+
+    def get_security_definition(self, auto_schema: object) -> dict[str, str]:
+        """Return the OpenAPI security scheme."""
+        del auto_schema
+        return {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
 
 
 class IsLoggedIn(BasePermission):

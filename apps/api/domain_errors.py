@@ -7,10 +7,11 @@ a database that does not answer is 503 and never a defect of ours.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 import structlog
 from django.db import InterfaceError, OperationalError
+from rest_framework import serializers
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
@@ -54,6 +55,26 @@ def domain_error(raised: Exception) -> ApiError | None:
             retry_after_s=RETRY_AFTER_S,
         )
     return None
+
+
+class ErrorFacts(serializers.Serializer[Any]):
+    """What was wrong; `code` is stable, `details.fields` names fields where some are wrong."""
+
+    code = serializers.ChoiceField(choices=[str(code) for code in ErrorCode])
+    message = serializers.CharField()
+    details = serializers.DictField()
+
+
+class ErrorBody(serializers.Serializer[Any]):
+    """Every answer of 400 or more."""
+
+    error = ErrorFacts()
+    request_id = serializers.CharField()
+
+
+def problems(*statuses: int) -> dict[int, type[ErrorBody]]:
+    """Return these statuses as the API's description states them."""
+    return dict.fromkeys(statuses, ErrorBody)
 
 
 class DomainView(APIView):

@@ -31,4 +31,9 @@ SPECTACULAR_SETTINGS: Final[dict[str, Any]] = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {
+        "SideEnum": "apps.api.trading.serializers.SIDES",
+        "FillRoleEnum": "apps.api.trading.serializers.FILL_ROLES",
+        "UserRoleEnum": "apps.accounts.roles.Role",
+    },
 }

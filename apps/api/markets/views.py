@@ -9,7 +9,7 @@ from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from apps.api.domain_errors import DomainView
+from apps.api.domain_errors import DomainView, problems
 from apps.api.markets.serializers import (
     BookBody,
     BookQuery,
@@ -47,7 +47,9 @@ class PublicView(DomainView):
 class MarketsView(PublicView):
     """All markets."""
 
-    @extend_schema(responses={200: MarketsBody}, tags=TAGS, operation_id="markets_list")
+    @extend_schema(
+        responses={200: MarketsBody, **problems(503)}, tags=TAGS, operation_id="markets_list"
+    )
     def get(self, _request: Request) -> Response:
         """List all markets with their grid, bounds, fees and state."""
         return Response({"items": [market_body(market) for market in markets_list()]})
@@ -56,7 +58,9 @@ class MarketsView(PublicView):
 class MarketView(PublicView):
     """One market."""
 
-    @extend_schema(responses={200: MarketBody}, tags=TAGS, operation_id="markets_get")
+    @extend_schema(
+        responses={200: MarketBody, **problems(404, 503)}, tags=TAGS, operation_id="markets_get"
+    )
     def get(self, _request: Request, symbol: str) -> Response:
         """Show one market."""
         return Response(market_body(market_get(symbol)))
@@ -65,7 +69,9 @@ class MarketView(PublicView):
 class TickersView(PublicView):
     """The tickers of all markets."""
 
-    @extend_schema(responses={200: TickersBody}, tags=TAGS, operation_id="tickers_list")
+    @extend_schema(
+        responses={200: TickersBody, **problems(503)}, tags=TAGS, operation_id="tickers_list"
+    )
     def get(self, _request: Request) -> Response:
         """Show the last 24 hours of every market."""
         now = datetime.now(UTC)
@@ -78,7 +84,9 @@ class TickersView(PublicView):
 class TickerView(PublicView):
     """The ticker of one market."""
 
-    @extend_schema(responses={200: TickerBody}, tags=TAGS, operation_id="markets_ticker")
+    @extend_schema(
+        responses={200: TickerBody, **problems(404, 503)}, tags=TAGS, operation_id="markets_ticker"
+    )
     def get(self, _request: Request, symbol: str) -> Response:
         """Show the last 24 hours of one market."""
         market = market_get(symbol)
@@ -89,7 +97,10 @@ class BookView(PublicView):
     """The order book of one market."""
 
     @extend_schema(
-        parameters=[BookQuery], responses={200: BookBody}, tags=TAGS, operation_id="markets_book"
+        parameters=[BookQuery],
+        responses={200: BookBody, **problems(400, 404, 503)},
+        tags=TAGS,
+        operation_id="markets_book",
     )
     def get(self, request: Request, symbol: str) -> Response:
         """Show the best levels of both sides, as the engine has them now."""
@@ -101,7 +112,7 @@ class TradesView(PublicView):
 
     @extend_schema(
         parameters=[PageQuery],
-        responses={200: PublicTradesBody},
+        responses={200: PublicTradesBody, **problems(400, 404, 503)},
         tags=TAGS,
         operation_id="markets_trades",
     )
@@ -118,7 +129,7 @@ class CandlesView(PublicView):
 
     @extend_schema(
         parameters=[CandlesQuery],
-        responses={200: CandlesBody},
+        responses={200: CandlesBody, **problems(400, 404, 503)},
         tags=TAGS,
         operation_id="markets_klines",
     )

@@ -14,7 +14,8 @@ from engine.proto.records import CLIENT_ORDER_ID_CHARS_MAX, INT64_MAX, Side, Tim
 
 SYMBOL_CHARS_MAX: Final = 30
 CLOSED: Final = "CLOSED"
-_SIDES: Final = [side.name for side in Side]
+SIDES: Final = [side.name for side in Side]
+FILL_ROLES: Final = [role.name for role in Role]
 _STATUSES: Final = [status.name for status in OrderStatus]
 
 
@@ -22,7 +23,7 @@ class PlaceOrderRequest(serializers.Serializer[Any]):
     """An order. LIMIT and LIMIT_MAKER need `price`; `time_in_force` is for LIMIT (default GTC)."""
 
     market = serializers.CharField(max_length=SYMBOL_CHARS_MAX)
-    side = serializers.ChoiceField(choices=_SIDES, help_text="BID buys the base, ASK sells it.")
+    side = serializers.ChoiceField(choices=SIDES, help_text="BID buys the base, ASK sells it.")
     type = serializers.ChoiceField(choices=[kind.name for kind in ORDER_TYPES])
     quantity = DecimalStringField(help_text="Of base, a multiple of the market's lot.")
     price = DecimalStringField(
@@ -43,7 +44,7 @@ class OrderFillBody(serializers.Serializer[Any]):
     """One fill of the order, with the exact fee and the asset it was taken from."""
 
     trade_id = serializers.IntegerField()
-    role = serializers.ChoiceField(choices=[role.name for role in Role])
+    role = serializers.ChoiceField(choices=FILL_ROLES)
     price = DecimalStringField()
     quantity = DecimalStringField()
     quote_quantity = DecimalStringField()
@@ -61,7 +62,7 @@ class OrderBody(serializers.Serializer[Any]):
     order_id = serializers.IntegerField()
     client_order_id = serializers.CharField(allow_blank=True)
     market = serializers.CharField()
-    side = serializers.ChoiceField(choices=_SIDES)
+    side = serializers.ChoiceField(choices=SIDES)
     type = serializers.ChoiceField(choices=[kind.name for kind in ORDER_TYPES] + ["FOK_BUDGET"])
     time_in_force = serializers.ChoiceField(choices=[time.name for time in TimeInForce])
     status = serializers.ChoiceField(choices=_STATUSES)
@@ -112,7 +113,7 @@ class OwnTradeBody(OrderFillBody):
 
     market = serializers.CharField()
     order_id = serializers.IntegerField()
-    side = serializers.ChoiceField(choices=_SIDES)
+    side = serializers.ChoiceField(choices=SIDES)
 
 
 class OwnTradesBody(serializers.Serializer[Any]):

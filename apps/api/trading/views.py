@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.api.authentication import IsTrader, principal_of
-from apps.api.domain_errors import DomainView
+from apps.api.domain_errors import DomainView, problems
 from apps.api.fields import decimal_text
 from apps.api.idempotency import (
     HEADER,
@@ -69,7 +69,7 @@ class OrdersView(TraderView):
     @extend_schema(
         request=PlaceOrderRequest,
         parameters=[_KEY],
-        responses={201: PlacedOrderBody},
+        responses={201: PlacedOrderBody, **problems(400, 401, 403, 404, 409, 503)},
         tags=["trading"],
         operation_id="orders_place",
     )
@@ -89,7 +89,7 @@ class OrdersView(TraderView):
 
     @extend_schema(
         parameters=[OrdersQuery],
-        responses={200: OrdersBody},
+        responses={200: OrdersBody, **problems(400, 401, 403, 404, 503)},
         tags=["trading"],
         operation_id="orders_list",
     )
@@ -113,14 +113,18 @@ class OrderView(TraderView):
 
     outage_methods = ("DELETE",)  # a cancel works while sessions cannot be looked up
 
-    @extend_schema(responses={200: OrderBody}, tags=["trading"], operation_id="orders_get")
+    @extend_schema(
+        responses={200: OrderBody, **problems(401, 403, 404, 503)},
+        tags=["trading"],
+        operation_id="orders_get",
+    )
     def get(self, request: Request, order_id: int) -> Response:
         """Show one of my orders with its fills."""
         return Response(body_of(order_get(principal_of(request).user_id, order_id)))
 
     @extend_schema(
         parameters=[MarketQuery, _PREFER],
-        responses={200: CanceledOrderBody},
+        responses={200: CanceledOrderBody, **problems(400, 401, 403, 404, 503)},
         tags=["trading"],
         operation_id="orders_cancel",
     )
@@ -141,7 +145,7 @@ class OwnTradesView(TraderView):
 
     @extend_schema(
         parameters=[OwnTradesQuery],
-        responses={200: OwnTradesBody},
+        responses={200: OwnTradesBody, **problems(400, 401, 403, 404, 503)},
         tags=["trading"],
         operation_id="trades_list",
     )
@@ -164,7 +168,11 @@ class OwnTradesView(TraderView):
 class BalancesView(TraderView):
     """My balances."""
 
-    @extend_schema(responses={200: BalancesBody}, tags=["trading"], operation_id="balances_get")
+    @extend_schema(
+        responses={200: BalancesBody, **problems(401, 403, 503)},
+        tags=["trading"],
+        operation_id="balances_get",
+    )
     def get(self, request: Request) -> Response:
         """Show all that I have, as the engine has it now."""
         return Response(body_of(balances_get(principal_of(request).user_id)))

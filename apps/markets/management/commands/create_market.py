@@ -25,7 +25,7 @@ MIRROR_WAIT_S: Final = 10.0
 MIRROR_STEP_S: Final = 0.05
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CommandLine:
     """Whoever may run commands on this machine, as the audit log names it."""
 
