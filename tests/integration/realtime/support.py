@@ -183,7 +183,7 @@ async def edge_serving(
     task = asyncio.create_task(server.serve())
     try:
         async with asyncio.timeout(WAIT_S):
-            while not server.started:
+            while not server.started:  # noqa: ASYNC110 - uvicorn has no event for it
                 await asyncio.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
         yield feeds, f"ws://127.0.0.1:{port}/ws/"
@@ -210,7 +210,7 @@ async def wait_for(holds: Callable[[], bool], what: str) -> None:
     """Wait until a condition holds; the assertion names what did not happen."""
     try:
         async with asyncio.timeout(WAIT_S):
-            while not holds():
+            while not holds():  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
     except TimeoutError:
         raise AssertionError(f"waited {WAIT_S} s for {what}") from None
