@@ -87,7 +87,11 @@ def _transfer_record(transfer: ProviderTransfer, source: Source) -> tuple[Transf
     }
     problem = amounts_disagree(transfer, outputs)
     for key in [each for each in found if each not in known]:
-        made = _deposit_make(row, transfer, found[key], source, now)
+        same = _deposit_elsewhere(transfer, found[key])
+        if same is not None:
+            made = _deposit_adopt(same, row, transfer)
+        else:
+            made = _deposit_make(row, transfer, found[key], source, now)
         if made is not None:
             known[key] = made
     for key, deposit in known.items():
@@ -117,6 +121,32 @@ def _row_update(transfer: ProviderTransfer, now: datetime) -> Transfer:
     return row
 
 
+def _identity(transfer: ProviderTransfer, output: Output) -> bytes:
+    return business_id(
+        coin=transfer.coin,
+        tx_hash=transfer.normalized_tx_hash,
+        address=output.address,
+        token=output.token,
+        index=output.index,
+    )
+
+
+def _deposit_elsewhere(transfer: ProviderTransfer, output: Output) -> Deposit | None:
+    """Return the deposit of the same output that is known under another transfer id."""
+    identity = _identity(transfer, output)
+    return Deposit.objects.select_for_update().filter(business_id=identity).first()
+
+
+def _deposit_adopt(deposit: Deposit, row: Transfer, transfer: ProviderTransfer) -> Deposit | None:
+    """Let a transfer take over a deposit that came to nothing under another id; None if it is not
+    its to decide."""
+    if DepositState(deposit.state) in CREDIT_POSSIBLE or went_back(transfer) is not None:
+        return None
+    deposit.transfer = row
+    deposit.save(update_fields=["transfer"])
+    return deposit
+
+
 def _deposit_make(
     row: Transfer, transfer: ProviderTransfer, output: Output, source: Source, now: datetime
 ) -> Deposit | None:
@@ -142,13 +172,7 @@ def _deposit_make(
         transfer=row,
         address=address,
         user_id=address.user_id,
-        business_id=business_id(
-            coin=transfer.coin,
-            tx_hash=transfer.normalized_tx_hash,
-            address=output.address,
-            token=output.token,
-            index=output.index,
-        ),
+        business_id=_identity(transfer, output),
         coin=transfer.coin,
         normalized_tx_hash=transfer.normalized_tx_hash,
         address_key=output.address_key,

@@ -71,7 +71,7 @@ class Migration(migrations.Migration):
             "custody_transfer",
         ),
         app_may(
-            "INSERT, UPDATE (base_units, dust_base_units, amount_atoms, amount, asset_id,"
+            "INSERT, UPDATE (transfer_id, base_units, dust_base_units, amount_atoms, amount, asset_id,"
             " confirmations, state, reason, event_seq, attempts, next_attempt_at, credited_at)",
             "custody_deposit",
         ),
