@@ -38,6 +38,7 @@ _QUIETER: Final = {
     # Jobs run every second and are counted in the metrics; their failures are logged.
     "django_structlog.celery.receivers": logging.WARNING,
     "celery.worker.strategy": logging.WARNING,
+    "celery.worker.request": logging.WARNING,
     "celery.app.trace": logging.WARNING,
     "celery.beat": logging.WARNING,
 }
