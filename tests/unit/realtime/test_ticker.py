@@ -37,7 +37,7 @@ def test_a_minute_leaves_the_window_after_24_hours() -> None:
 def test_a_trade_counts_once_whether_history_or_an_event_told_it() -> None:
     ticker = Ticker()
     ticker.restart(10)
-    assert not ticker.is_complete
+    was_complete = ticker.is_complete
     assert not trade(ticker, 10, 0, 999, 999)
     assert trade(ticker, 11, 0, 120, 3)
     assert not trade(ticker, 11, 0, 120, 3)
@@ -50,6 +50,6 @@ def test_a_trade_counts_once_whether_history_or_an_event_told_it() -> None:
         ]
     )  # fmt: skip
     day = ticker.day(NOON_US)
-    assert ticker.is_complete
+    assert (was_complete, ticker.is_complete) == (False, True)
     assert (day.open_ticks, day.high_ticks, day.low_ticks, day.close_ticks) == (100, 130, 95, 120)
     assert (day.lots, day.tick_lots, day.trades) == (10, 1_060, 11)
