@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 from django.db import transaction
+from django.db.models import Q
 
 from apps.accounts.models import TradingAccount, User
 from apps.accounts.roles import STAFF_ROLES, Role
@@ -108,7 +109,10 @@ class UserSetRole(OperatorAction):
         """Change the row, and end the sessions that carry the old role."""
         del actor
         with transaction.atomic():
-            user = User.objects.select_for_update().get(pk=self.user_id)
+            # All operators, so that two who demote each other cannot leave none.
+            staff = User.objects.filter(Q(role=Role.OPERATOR) | Q(pk=self.user_id))
+            locked = {row.pk: row for row in staff.select_for_update().order_by("pk")}
+            user = locked[self.user_id]
             before = Role(user.role)
             self._check_change(user, before)
             user.role = self.role
