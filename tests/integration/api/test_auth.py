@@ -230,3 +230,24 @@ def test_without_redis_nobody_logs_in_and_the_answer_says_so(
         response = api.post(f"{V1}/auth/{path}", body)
         assert error_of(response) == (503, "unavailable")
         assert response.headers["Retry-After"] == "1"
+
+
+def test_passwords_and_tokens_are_in_no_log_and_no_table(
+    api: APIClient, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Trap 18: secrets are never in the database, the logs or the audit log."""
+    tokens = register(api)
+    api.post(f"{V1}/auth/login", {**ANN, "password": "guess-of-a-stranger"})
+    api.get(f"{V1}/me", **bearer(tokens["access_token"]))
+    api.post(f"{V1}/auth/refresh", {"refresh_token": tokens["refresh_token"]})
+    outbox_chain()
+    rows = [str(list(model.objects.values())) for model in (User, AuditEntry)]
+    told = "".join([*capfd.readouterr(), caplog.text, *rows])
+    assert "/api/v1/auth/login" in told
+    for secret in (
+        PASSWORD,
+        "guess-of-a-stranger",
+        tokens["access_token"],
+        tokens["refresh_token"].partition(".")[2],
+    ):
+        assert secret not in told
