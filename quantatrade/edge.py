@@ -56,6 +56,8 @@ class EdgeConfig:
     engine_address: str = ""
     body_bytes_max: int = 4 * 1024 * 1024
     body_pause_timeout_s: float = 15.0
+    short_body_bytes_max: int = 64 * 1024
+    short_body_timeout_s: float = 15.0
     connect_timeout_s: float = 2.0
     answer_timeout_s: float = 60.0
     ready_timeout_s: float = 2.0
@@ -171,6 +173,17 @@ class _Exchange:
                 raise _too_long(config)
             if chunk:
                 yield chunk
+
+    async def short_body(self, config: EdgeConfig) -> bytes:
+        """Return the whole of a short body. A slow sender keeps us waiting, not a web thread."""
+        try:
+            async with asyncio.timeout(config.short_body_timeout_s):
+                return b"".join([chunk async for chunk in self.body(config)])
+        except TimeoutError:
+            raise _RefusedError(
+                HTTPStatus.REQUEST_TIMEOUT,
+                f"The body was not whole within {config.short_body_timeout_s:g} s.",
+            ) from None
 
 
 def _too_long(config: EdgeConfig) -> _RefusedError:
@@ -368,7 +381,9 @@ class EdgeApplication:
             (b"x-request-id", exchange.request_id.encode()),
         ]
         stream: httpx.AsyncByteStream = httpx.ByteStream(b"")
-        if length is not None:
+        if length is not None and int(length) <= config.short_body_bytes_max:
+            stream = httpx.ByteStream(await exchange.short_body(config))
+        elif length is not None:
             stream = _Body(exchange.body(config))
         elif exchange.header(b"transfer-encoding") is not None:
             # WSGI reads no body whose length is not stated, so it is collected first.

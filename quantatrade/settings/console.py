@@ -104,6 +104,17 @@ UNFOLD: Final[dict[str, Any]] = {
                 _item("Chart of accounts", "account_tree", "ledger_account"),
             ),
             _group(
+                "Custody",
+                _item("Deposits", "savings", "custody_deposit"),
+                _item("Cases", "flag", "custody_case"),
+                _item("Deposit addresses", "alternate_email", "custody_depositaddress"),
+                _item("Webhooks", "webhook", "custody_webhook"),
+                _item("Transfers", "move_to_inbox", "custody_transfer"),
+                _item("Deposit steps", "footprint", "custody_depositstep"),
+                _item("Networks", "lan", "custody_assetnetwork"),
+                _item("Polls", "update", "custody_pollcursor"),
+            ),
+            _group(
                 "Markets",
                 _item("Markets", "candlestick_chart", "markets_market"),
                 _item("Assets", "toll", "markets_asset"),

@@ -80,7 +80,7 @@ class Installation:
         """One row of the database."""
         url = read_environment(self.state)["DATABASE_URL"]
         with psycopg.connect(url) as connection:
-            found = connection.execute(statement).fetchone()  # type: ignore[call-overload]
+            found = connection.execute(statement).fetchone()
         assert found is not None
         return tuple(found)
 

@@ -65,10 +65,13 @@ def sample(django_database: DatabaseHandle) -> ProcessHealth:
     """One look at one process, and a trader of whom the engine is to be told."""
     from apps.accounts.models import EngineRegistration
     from apps.core.models import ProcessHealth
+    from tests.integration.console.custody_rows import custody_rows
     from tests.people import person
 
     del django_database
-    EngineRegistration.objects.create(user=person("trader"))
+    trader = person("trader")
+    EngineRegistration.objects.create(user=trader)
+    custody_rows(trader.pk)
     return ProcessHealth.objects.create(
         process="relay",
         state="not_ready",

@@ -17,7 +17,7 @@ from apps.core.readonly.model_admin import ReadOnlyModelAdmin
 from tests.integration.console.exchange_day import ALICE, BTC, BTC_USDT, ExchangeDay
 from tests.integration.console.people import logged_in, permission, staff_user
 
-OWN_APPS = ("core", "accounts", "markets", "ledger", "trading", "mirror", "console")
+OWN_APPS = ("core", "accounts", "markets", "ledger", "trading", "custody", "mirror", "console")
 RECORDS: dict[str, object] = {
     "core.processhealth": "relay",
     "accounts.tradingaccount": ALICE,
@@ -33,6 +33,14 @@ RECORDS: dict[str, object] = {
     "trading.openorder": None,  # the newest
     "trading.orderhistory": 3,
     "trading.trade": None,  # the newest
+    "custody.assetnetwork": None,
+    "custody.depositaddress": None,
+    "custody.transfer": None,
+    "custody.deposit": None,
+    "custody.depositstep": None,
+    "custody.webhook": None,
+    "custody.case": None,
+    "custody.pollcursor": None,
     "mirror.cursor": "mirror.books",
     "mirror.engineevent": 20,
 }
