@@ -109,11 +109,13 @@ def web(
         "--no-ws", "quantatrade.wsgi:application",
     ]  # fmt: skip
     child = start_child("web", command, environment, port)
-    wait_for(lambda: child.page("/healthz")[0] == 200)
-    made = Web(child, environment)
-    with closing(made.http):
-        yield made
-    child.stop()  # its worker ends with it
+    try:
+        wait_for(lambda: child.page("/healthz")[0] == 200)
+        made = Web(child, environment)
+        with closing(made.http):
+            yield made
+    finally:
+        child.stop()  # its worker ends with it
 
 
 def wait_for(ask: Any) -> Any:
