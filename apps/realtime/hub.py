@@ -76,14 +76,18 @@ class Hub:
         self.users: dict[int, UserFeed] = {}
         self._by_symbol: dict[str, MarketFeed] = {}
 
-    def load(self, event_seq: int, assets: Iterable[Asset], markets: Iterable[Market]) -> None:
-        """Begin after `event_seq` with the listings of then or later."""
+    def load(
+        self, event_seq: int, time_us: int, assets: Iterable[Asset], markets: Iterable[Market]
+    ) -> None:
+        """Begin after `event_seq`, which was at `time_us`, with the listings of then or later."""
         markets = tuple(markets)
         self.listings.load(assets, markets)
         for market in markets:
             feed = self._feed(market.market_id)
             feed.restart(
                 self.listings.markets[market.market_id],
+                event_seq=event_seq,
+                time_us=time_us,
                 last_ticks=market.last_price_ticks,
                 last_trade_id=market.last_trade_id,
             )

@@ -50,9 +50,18 @@ class MarketFeed:
         """All four."""
         return (self.book_channel, self.trades_channel, self.ticker_channel, self.market_channel)
 
-    def restart(self, terms: MarketTerms, *, last_ticks: int, last_trade_id: int) -> None:
+    def restart(
+        self,
+        terms: MarketTerms,
+        *,
+        event_seq: int,
+        time_us: int,
+        last_ticks: int,
+        last_trade_id: int,
+    ) -> None:
         """Begin again from what the engine says now; events may have been missed."""
         self.terms = terms
+        self._event_seq, self._time_us = event_seq, time_us
         self._last_ticks = last_ticks
         self.book.invalidate(forget=True)
         self.ticker.restart(last_trade_id)

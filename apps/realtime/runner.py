@@ -134,7 +134,7 @@ class HubRunner:
         # Markets first: every asset of theirs was there before them.
         markets = await self.engine.list_markets()
         assets = await self.engine.list_assets()
-        self._hub.load(status.event_seq, assets, markets)
+        self._hub.load(status.event_seq, status.time_us, assets, markets)
         self._must_load = False
         self._stream_seq = 0
         _LOG.info("feeds_loaded", event_seq=status.event_seq, markets=len(markets))

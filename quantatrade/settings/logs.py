@@ -32,6 +32,7 @@ _QUIETER: Final = {
     "httpcore": logging.WARNING,
     "asyncio": logging.WARNING,
     "uvicorn.access": logging.WARNING,  # the edge logs each request itself
+    "uvicorn.error": logging.WARNING,  # at INFO it logs each socket, with its query string
     # RequestLogMiddleware logs each request with its outcome; here only failures, with traceback.
     "django.request": logging.ERROR,
     "django.server": logging.WARNING,

@@ -44,9 +44,8 @@ class Feed:
     def load(self) -> None:
         """Begin with the kernel's listings and books of now."""
         assets = [Asset(**asset._asdict()) for asset in self.kernel.assets()]
-        self.hub.load(
-            self.kernel.event_seq, assets, [_market(each) for each in self.kernel.markets()]
-        )
+        markets = [_market(each) for each in self.kernel.markets()]
+        self.hub.load(self.kernel.event_seq, self.kernel.time_us, assets, markets)
         self.ask()
 
     def ask(self) -> None:
