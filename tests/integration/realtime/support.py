@@ -18,6 +18,7 @@ from apps.accounts.roles import Role
 from apps.accounts.tokens import TokenError
 from apps.realtime.application import RealtimeApplication
 from apps.realtime.limits import RealtimeLimits
+from apps.realtime.session import Verify
 from engine.client import EngineClient
 from engine.proto.records import INT64_MAX, Side
 from quantatrade.edge import EdgeApplication, EdgeConfig
@@ -163,7 +164,10 @@ async def list_things(engine: EngineClient) -> None:
 
 @asynccontextmanager
 async def edge_serving(
-    nats_url: str, engine_address: str, limits: RealtimeLimits = LIMITS
+    nats_url: str,
+    engine_address: str,
+    limits: RealtimeLimits = LIMITS,
+    verify: Verify = verify,
 ) -> AsyncIterator[tuple[RealtimeApplication, str]]:
     """An edge on a free port with uvicorn's options as in production."""
     feeds = RealtimeApplication(
