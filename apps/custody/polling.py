@@ -64,6 +64,7 @@ def wallets_poll(*, now: datetime) -> int:
 def _wallet_poll(coin: str, wallet: str, since: datetime) -> tuple[int, datetime | None]:
     """Return how many transfers were looked at, and when the newest one was made."""
     looks, newest, page_cursor = 0, None, None
+    failed: Exception | None = None
     for _ in range(PAGES_MAX):
         page = custody_provider().transfers_list(
             coin=coin, wallet=wallet, since=since, cursor=page_cursor
@@ -81,16 +82,25 @@ def _wallet_poll(coin: str, wallet: str, since: datetime) -> tuple[int, datetime
                 newest = max(filter(None, (newest, transfer.made_at)))
             if _has_news(transfer, known.get(transfer.transfer_id)):
                 looks += 1
-                transfer_look(
-                    coin=coin,
-                    wallet=wallet,
-                    transfer_id=transfer.transfer_id,
-                    source=Source.POLL,
-                )
+                failed = _look(coin, wallet, transfer.transfer_id) or failed
         page_cursor = page.next_cursor
         if page_cursor is None:
+            if failed is not None:
+                raise CustodyError(f"a transfer was not looked at: {failed}") from failed
             return looks, newest
     raise CustodyError(f"the wallet had more than {PAGES_MAX} pages since {since}")
+
+
+def _look(coin: str, wallet: str, transfer_id: str) -> Exception | None:
+    """Look at one transfer; returns what went wrong, so that it does not keep the others back."""
+    try:
+        transfer_look(coin=coin, wallet=wallet, transfer_id=transfer_id, source=Source.POLL)
+    except (CustodyError, EngineError) as error:
+        return error
+    except Exception as error:  # a defect of ours, told in full
+        _LOG.exception("look_defect", transfer=transfer_id)
+        return error
+    return None
 
 
 def _has_news(listed: ProviderTransfer, known: Transfer | None) -> bool:

@@ -182,7 +182,16 @@ def _deposit_make(
         state=DepositState.SEEN.value,
         created_at=now,
     )
-    _set_amounts(deposit, output)
+    try:
+        _set_amounts(deposit, output)
+    except OverflowError as error:
+        case_open(
+            kind=CaseKind.AMOUNTS_DISAGREE,
+            subject=f"{transfer.coin}:{transfer.transfer_id}:{output.address}",
+            detail=f"{output.base_units} base units at {output.address}: {error}",
+            now=now,
+        )
+        return None
     deposit.save(force_insert=True)
     DepositStep.objects.create(
         deposit=deposit,

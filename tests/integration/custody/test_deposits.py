@@ -391,3 +391,30 @@ def test_minimum_confirmations_are_positive_data(desk: Desk) -> None:
     assert {row.asset_code: row.min_confirmations for row in AssetNetwork.objects.all()} == {
         "BTC": 3, "ETH": 32, "USDT": 32, "USDC": 32,
     }  # fmt: skip
+
+
+def test_more_than_the_engine_can_count_opens_a_case_and_keeps_nothing_back(desk: Desk) -> None:
+    address = desk.address("USDT")
+    desk.arrive(5_000_000, coin="usdt", address=address, misbehave={"silent": True})
+    desk.arrive(10**20, coin="usdt", address=address, misbehave={"silent": True})
+    wallets_poll(now=datetime.now(UTC))
+    assert (desk.balance("USDT"), desk.states()) == (500_000_000, ["credited"])
+    assert desk.cases() == [("amounts_disagree", False)]
+
+
+def test_a_transfer_that_cannot_be_read_does_not_keep_the_others_back(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = desk.address()
+    for amount in (1, 2, 4):
+        desk.arrive(amount, address=address, misbehave={"silent": True})
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "apps.custody.transfers.amounts_disagree",
+            lambda transfer, _outputs: 1 // 0 if transfer.base_units == 2 else None,
+        )
+        wallets_poll(now=datetime.now(UTC))
+    assert desk.balance() == 5
+    assert "a transfer was not looked at" in PollCursor.objects.get().last_error
+    wallets_poll(now=datetime.now(UTC))
+    assert (desk.balance(), PollCursor.objects.get().last_error) == (7, "")
