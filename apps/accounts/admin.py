@@ -15,6 +15,7 @@ from apps.accounts.roles import Role
 from apps.core.readonly import display
 from apps.core.readonly.model_admin import ReadOnlyModelAdmin
 from apps.core.readonly.pages import Fact, FactSection, Section
+from apps.core.readonly.personal import masked, personal
 from engine.proto.records import UserStatus
 
 admin.site.unregister(Group)  # rights follow from roles, and a change of those is on record
@@ -92,7 +93,7 @@ class UserAdmin(ReadOnlyModelAdmin):
 
     list_display: ClassVar[Sequence[str]] = (
         "username_",
-        "email",
+        "email_",
         "role_",
         "active",
         "last_login_",
@@ -105,7 +106,12 @@ class UserAdmin(ReadOnlyModelAdmin):
     @admin.display(description="Login")
     def username_(self, user: User) -> str:
         """The name of the login."""
-        return user.username
+        return masked(user.username)
+
+    @admin.display(description="E-mail")
+    def email_(self, user: User) -> str:
+        """The address, masked as in every list."""
+        return masked(user.email)
 
     @admin.display(description="Role")
     def role_(self, user: User) -> str:
@@ -126,14 +132,14 @@ class UserAdmin(ReadOnlyModelAdmin):
 
     def record_title(self, record: User) -> str:
         """Name the login."""
-        return f"Login {record.username}"
+        return f"Login {masked(record.username)}"
 
-    def sections(self, _request: HttpRequest, record: User) -> Sequence[Section]:
+    def sections(self, request: HttpRequest, record: User) -> Sequence[Section]:
         """Show the login."""
         groups = ", ".join(record.groups.order_by("name").values_list("name", flat=True))
         facts = [
-            Fact("Login", record.username),
-            Fact("E-mail", record.email),
+            Fact("Login", personal(request, record.username)),
+            Fact("E-mail", personal(request, record.email)),
             Fact("Role", self.role_(record)),
             Fact("State", self.active(record)),
             Fact("Groups", groups or display.NOTHING),

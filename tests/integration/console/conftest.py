@@ -62,9 +62,10 @@ def console(operator: User) -> Client:
 
 @pytest.fixture
 def sample(django_database: DatabaseHandle) -> ProcessHealth:
-    """One look at one process, and a trader of whom the engine is to be told."""
+    """One look at one process, a trader of whom the engine is to be told, and records."""
     from apps.accounts.models import EngineRegistration
     from apps.core.models import ProcessHealth
+    from tests.integration.console.audit_rows import audit_rows
     from tests.integration.console.custody_rows import custody_rows
     from tests.people import person
 
@@ -72,6 +73,7 @@ def sample(django_database: DatabaseHandle) -> ProcessHealth:
     trader = person("trader")
     EngineRegistration.objects.create(user=trader)
     custody_rows(trader.pk)
+    audit_rows(trader.pk)
     return ProcessHealth.objects.create(
         process="relay",
         state="not_ready",

@@ -107,7 +107,7 @@ def test_a_check_that_hangs_or_breaks_is_a_reason() -> None:
 
     results = checks_run(
         [
-            Check("hangs", lambda: time.sleep(CHECKS_TIMEOUT_S + 0.3)),  # type: ignore[func-returns-value]
+            Check("hangs", lambda: time.sleep(CHECKS_TIMEOUT_S + 0.3)),
             Check("breaks", breaks),
             Check("passes", lambda: None),
         ]

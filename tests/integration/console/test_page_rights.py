@@ -17,7 +17,10 @@ from apps.core.readonly.model_admin import ReadOnlyModelAdmin
 from tests.integration.console.exchange_day import ALICE, BTC, BTC_USDT, ExchangeDay
 from tests.integration.console.people import logged_in, permission, staff_user
 
-OWN_APPS = ("core", "accounts", "markets", "ledger", "trading", "custody", "mirror", "console")
+OWN_APPS = (
+    "core", "audit", "accounts", "markets", "ledger", "trading", "custody", "mirror", "api",
+    "console",
+)  # fmt: skip
 RECORDS: dict[str, object] = {
     "core.processhealth": "relay",
     "accounts.tradingaccount": ALICE,
@@ -41,6 +44,11 @@ RECORDS: dict[str, object] = {
     "custody.webhook": None,
     "custody.case": None,
     "custody.pollcursor": None,
+    "audit.auditentry": 1,
+    "audit.outboxrow": None,
+    "audit.actionrun": None,
+    "audit.refusalcount": None,
+    "api.idempotentrequest": None,
     "mirror.cursor": "mirror.books",
     "mirror.engineevent": 20,
 }
