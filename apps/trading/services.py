@@ -11,6 +11,9 @@ import asyncio
 import secrets
 from typing import Final
 
+import structlog
+from django.db import InterfaceError, OperationalError
+
 from apps.core.engine_gateway import engine_command, engine_query
 from apps.markets.grid import quantity_text
 from apps.markets.listed import listing_now, market_listed
@@ -24,12 +27,13 @@ from apps.trading.placing import (
     placed_order,
 )
 from apps.trading.selectors import closed_order_wait
-from apps.trading.statements import CanceledOrder, OrderStatus, PlacedOrder
+from apps.trading.statements import CanceledOrder, OrderStatement, OrderStatus, PlacedOrder
 from engine.client import EngineClient, EngineRefused, OpenOrder
 from engine.proto.records import INT64_MAX, OrderChanged, Reason
 
 REQUEST_ID_BYTES: Final = 16
 CANCEL_BOOKS_WAIT_S: Final = 1.0
+_LOG: Final = structlog.get_logger("quantatrade.trading")
 
 
 def order_place(
@@ -74,7 +78,7 @@ def order_cancel(
         raise
     header, body = outcome.events[0]
     assert isinstance(body, OrderChanged), f"a CANCEL began with {header}"
-    whole = None if is_brief else closed_order_wait(user_id, order_id, CANCEL_BOOKS_WAIT_S)
+    whole = None if is_brief else _whole_order(user_id, order_id)
     return CanceledOrder(
         order_id=order_id,
         market=market.symbol,
@@ -84,6 +88,15 @@ def order_cancel(
         event_seq=header.event_seq,
         order=whole,
     )
+
+
+def _whole_order(user_id: int, order_id: int) -> OrderStatement | None:
+    """Return the canceled order from the books; what happens to them does not undo the cancel."""
+    try:
+        return closed_order_wait(user_id, order_id, CANCEL_BOOKS_WAIT_S)
+    except (OperationalError, InterfaceError) as error:
+        _LOG.warning("books_unavailable", error=str(error))
+        return None
 
 
 def open_order_find(*, market_id: int, order_id: int) -> OpenOrder | None:
