@@ -21,6 +21,7 @@ from django.conf import settings
 from prometheus_client import Counter
 
 from apps.core.checks import redis_check
+from apps.core.wake import TASK_QUEUE
 from engine.telemetry import TelemetryServer, serve_telemetry
 from quantatrade.settings import environment
 from quantatrade.settings.logs import configure
@@ -35,6 +36,12 @@ WORKERS: Final = 2
 _TASKS_RECEIVED: Final = Counter("qt_tasks_received_total", "Tasks taken from the queue.", ["task"])
 _TASKS_SENT: Final = Counter("qt_tasks_sent_total", "Tasks put into the queue.", ["task"])
 _servers: Final[list[TelemetryServer]] = []  # kept alive as long as the process
+
+
+def _each(task: str, interval_s: float) -> dict[str, Any]:
+    """Send `task` every `interval_s` seconds; one that waited for its successor is dropped."""
+    return {"task": task, "schedule": interval_s, "options": {"expires": interval_s}}
+
 
 app: Final = Celery("quantatrade")
 app.conf.update(
@@ -51,7 +58,7 @@ app.conf.update(
     task_track_started=False,
     task_soft_time_limit=TASK_SOFT_LIMIT_S,
     task_time_limit=TASK_HARD_LIMIT_S,
-    task_default_queue="quantatrade",
+    task_default_queue=TASK_QUEUE,
     worker_prefetch_multiplier=1,
     worker_concurrency=WORKERS,
     worker_max_tasks_per_child=TASKS_PER_CHILD_MAX,
@@ -63,12 +70,13 @@ app.conf.update(
     enable_utc=True,
     beat_scheduler="celery.beat:Scheduler",  # in memory: the schedule is all in the line below
     beat_schedule={
-        "sample-health": {
-            "task": "console.sample_health",
-            "schedule": SAMPLE_INTERVAL_S,
-            # A sample that waited for its successor is worth nothing.
-            "options": {"expires": SAMPLE_INTERVAL_S},
-        },
+        "sample-health": _each("console.sample_health", SAMPLE_INTERVAL_S),
+        "audit-chain": _each("audit.chain", 1.0),
+        "audit-refusals": _each("audit.store_refusals", 10.0),
+        "audit-lost-runs": _each("audit.record_lost_runs", 30.0),
+        "accounts-register": _each("accounts.register_waiting", 1.0),
+        "custody-sweep": _each("custody.sweep", 2.0),
+        "custody-poll": _each("custody.poll", 10.0),
     },
 )
 app.autodiscover_tasks()

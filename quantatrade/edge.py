@@ -1,7 +1,7 @@
 """The edge: a raw ASGI application that owns the public address and forwards to the web process.
 
-It stands in front because sockets and order entry will be served here, far faster than Django can;
-in this version it answers its own health pages and streams everything else to QT_WEB_URL and back.
+It stands in front because sockets are served here, far faster than Django can. It serves `/ws/` and
+its own health pages, and streams everything else to QT_WEB_URL and back.
 Invariants: what a client states about addresses and schemes never passes, only what we saw
 ourselves does; every request has limits of size and time; nothing is ever forwarded twice unless it
 could not have had an effect.
@@ -24,6 +24,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_
 
 from apps.core.addresses import is_loopback
 from apps.core.request_ids import request_id_accept
+from apps.realtime import application as realtime
 from quantatrade.settings import environment
 
 Message = MutableMapping[str, Any]
@@ -51,8 +52,12 @@ class EdgeConfig:
     web_url: str
     scheme: str = "http"
     metrics_token: str = field(default="", repr=False)
+    nats_url: str = field(default="", repr=False)
+    engine_address: str = ""
     body_bytes_max: int = 4 * 1024 * 1024
     body_pause_timeout_s: float = 15.0
+    short_body_bytes_max: int = 64 * 1024
+    short_body_timeout_s: float = 15.0
     connect_timeout_s: float = 2.0
     answer_timeout_s: float = 60.0
     ready_timeout_s: float = 2.0
@@ -69,6 +74,8 @@ def edge_config_from_environment() -> EdgeConfig:
         web_url=environment.text("QT_WEB_URL", "http://127.0.0.1:8001").rstrip("/"),
         scheme=origin.partition(":")[0],
         metrics_token=environment.text("QT_METRICS_TOKEN"),
+        nats_url=environment.text("NATS_URL"),
+        engine_address=environment.text("ENGINE_ADDRESS"),
     )
 
 
@@ -141,12 +148,8 @@ class _Exchange:
 
     async def refuse(self, status: HTTPStatus, message: str) -> None:
         """Send an error, in the same form as the web process does."""
-        error = {
-            "code": status.name.lower(),
-            "message": message,
-            "request_id": self.request_id,
-        }
-        await self.answer_json(status.value, {"error": error})
+        error = {"code": status.name.lower(), "message": message, "details": {}}
+        await self.answer_json(status.value, {"error": error, "request_id": self.request_id})
 
     async def body(self, config: EdgeConfig) -> AsyncIterator[bytes]:
         """Yield the client's body; _RefusedError if it is too long or pauses too long."""
@@ -170,6 +173,17 @@ class _Exchange:
                 raise _too_long(config)
             if chunk:
                 yield chunk
+
+    async def short_body(self, config: EdgeConfig) -> bytes:
+        """Return the whole of a short body. A slow sender keeps us waiting, not a web thread."""
+        try:
+            async with asyncio.timeout(config.short_body_timeout_s):
+                return b"".join([chunk async for chunk in self.body(config)])
+        except TimeoutError:
+            raise _RefusedError(
+                HTTPStatus.REQUEST_TIMEOUT,
+                f"The body was not whole within {config.short_body_timeout_s:g} s.",
+            ) from None
 
 
 def _too_long(config: EdgeConfig) -> _RefusedError:
@@ -197,10 +211,15 @@ def _is_forwarding(name: bytes) -> bool:
 
 
 class EdgeApplication:
-    """ASGI: own pages below /edge/, sockets refused, everything else forwarded."""
+    """ASGI: own pages below /edge/, sockets at /ws/, everything else forwarded."""
 
-    def __init__(self, config: EdgeConfig) -> None:
+    def __init__(
+        self, config: EdgeConfig, feeds: realtime.RealtimeApplication | None = None
+    ) -> None:
         self._config = config
+        self._feeds = feeds or realtime.RealtimeApplication(
+            nats_url=config.nats_url, engine_address=config.engine_address
+        )
         self._web = httpx.AsyncHTTPTransport(
             limits=httpx.Limits(
                 max_connections=config.connections_max,
@@ -213,6 +232,8 @@ class EdgeApplication:
         """Serve one scope."""
         if scope["type"] == "http":
             await self._serve(_Exchange(scope, receive, send))
+        elif scope["type"] == "websocket" and scope["path"] == realtime.PATH:
+            await self._feeds.serve(scope, receive, send)
         elif scope["type"] == "websocket":
             await receive()
             await send({"type": "websocket.accept"})
@@ -230,8 +251,10 @@ class EdgeApplication:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
+                await self._feeds.start()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
+                await self._feeds.stop()
                 await self._web.aclose()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
@@ -358,7 +381,9 @@ class EdgeApplication:
             (b"x-request-id", exchange.request_id.encode()),
         ]
         stream: httpx.AsyncByteStream = httpx.ByteStream(b"")
-        if length is not None:
+        if length is not None and int(length) <= config.short_body_bytes_max:
+            stream = httpx.ByteStream(await exchange.short_body(config))
+        elif length is not None:
             stream = _Body(exchange.body(config))
         elif exchange.header(b"transfer-encoding") is not None:
             # WSGI reads no body whose length is not stated, so it is collected first.

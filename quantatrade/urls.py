@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
 from apps.console.lag import MIRROR_CHECK
 from apps.core import views
 from apps.core.checks import INFRASTRUCTURE_CHECKS
+from apps.custody.views import webhook
 
 urlpatterns = [
     path("", views.landing, name="landing"),
@@ -15,6 +16,9 @@ urlpatterns = [
     path("readyz", views.readyz_view([*INFRASTRUCTURE_CHECKS, MIRROR_CHECK]), name="readyz"),
     path("metrics", views.metrics, name="metrics"),
     path("admin/", admin.site.urls),
+    path("webhooks/custody", webhook, name="custody-webhook"),
+    path("api/v1/", include("apps.api.routes")),
+    path("api/", include("apps.api.description")),
 ]
 
 handler400 = views.bad_request

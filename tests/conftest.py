@@ -11,7 +11,7 @@ from pathlib import Path
 
 import django
 
-_FIXTURE_MODULES = ("servers", "engine", "database")
+_FIXTURE_MODULES = ("servers", "engine", "database", "platform")
 
 for _variable in (
     "DATABASE_URL",

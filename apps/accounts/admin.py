@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from django.contrib import admin
+from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from apps.accounts.models import TradingAccount, User
+from apps.accounts.models import EngineRegistration, TradingAccount, User
+from apps.accounts.roles import Role
 from apps.core.readonly import display
 from apps.core.readonly.model_admin import ReadOnlyModelAdmin
 from apps.core.readonly.pages import Fact, FactSection, Section
+from apps.core.readonly.personal import masked, personal
 from engine.proto.records import UserStatus
+
+admin.site.unregister(Group)  # rights follow from roles, and a change of those is on record
 
 
 @admin.register(TradingAccount)
@@ -88,12 +93,12 @@ class UserAdmin(ReadOnlyModelAdmin):
 
     list_display: ClassVar[Sequence[str]] = (
         "username_",
-        "email",
-        "role",
+        "email_",
+        "role_",
         "active",
         "last_login_",
     )
-    list_filter: ClassVar[Sequence[str]] = ("is_superuser", "is_staff", "is_active")
+    list_filter: ClassVar[Sequence[str]] = ("role", "is_active")
     search_help_text = "Login or e-mail address"
     search_texts = ("username__iexact", "email__iexact")
     ordering: ClassVar[Sequence[str]] = ("username",)
@@ -101,14 +106,17 @@ class UserAdmin(ReadOnlyModelAdmin):
     @admin.display(description="Login")
     def username_(self, user: User) -> str:
         """The name of the login."""
-        return user.username
+        return masked(user.username)
+
+    @admin.display(description="E-mail")
+    def email_(self, user: User) -> str:
+        """The address, masked as in every list."""
+        return masked(user.email)
 
     @admin.display(description="Role")
-    def role(self, user: User) -> str:
-        """What the login may do, in a word."""
-        if user.is_superuser:
-            return "Operator"
-        return "Staff" if user.is_staff else "No console access"
+    def role_(self, user: User) -> str:
+        """What kind of person it belongs to."""
+        return Role(user.role).label
 
     @admin.display(description="State")
     def active(self, user: User) -> SafeString:
@@ -124,18 +132,68 @@ class UserAdmin(ReadOnlyModelAdmin):
 
     def record_title(self, record: User) -> str:
         """Name the login."""
-        return f"Login {record.username}"
+        return f"Login {masked(record.username)}"
 
-    def sections(self, _request: HttpRequest, record: User) -> Sequence[Section]:
+    def sections(self, request: HttpRequest, record: User) -> Sequence[Section]:
         """Show the login."""
         groups = ", ".join(record.groups.order_by("name").values_list("name", flat=True))
         facts = [
-            Fact("Login", record.username),
-            Fact("E-mail", record.email),
-            Fact("Role", self.role(record)),
+            Fact("Login", personal(request, record.username)),
+            Fact("E-mail", personal(request, record.email)),
+            Fact("Role", self.role_(record)),
             Fact("State", self.active(record)),
             Fact("Groups", groups or display.NOTHING),
             Fact("Made (UTC)", display.instant(record.date_joined)),
             Fact("Last login (UTC)", display.instant(record.last_login)),
         ]
         return [FactSection("Login", facts)]
+
+
+@admin.register(EngineRegistration)
+class EngineRegistrationAdmin(ReadOnlyModelAdmin):
+    """Traders of whom the engine has been told, or has to be."""
+
+    list_display: ClassVar[Sequence[str]] = ("user_", "state_", "attempts", "asked", "error_")
+    search_help_text = "Number of the login"
+    search_integers = ("user_id",)
+    ordering: ClassVar[Sequence[str]] = ("-user_id",)
+
+    @admin.display(description="Login", ordering="user_id")
+    def user_(self, registration: EngineRegistration) -> SafeString:
+        """Whose it is."""
+        return display.identity(registration.pk)
+
+    @admin.display(description="State")
+    def state_(self, registration: EngineRegistration) -> SafeString:
+        """Whether the engine knows the trader."""
+        if registration.engine_event_seq is not None:
+            return display.pill("Open", display.GOOD)
+        return display.pill("Pending", display.WARN)
+
+    @admin.display(description="Asked for (UTC)")
+    def asked(self, registration: EngineRegistration) -> SafeString:
+        """Since when the engine is to know."""
+        return display.instant(registration.requested_at)
+
+    @admin.display(description="Last failure")
+    def error_(self, registration: EngineRegistration) -> str:
+        """Why the last attempt failed."""
+        return registration.last_error or display.NOTHING
+
+    def record_title(self, record: EngineRegistration) -> str:
+        """Name the trader."""
+        return f"Registration of {record.pk}"
+
+    def sections(self, _request: HttpRequest, record: EngineRegistration) -> Sequence[Section]:
+        """Show how far it is."""
+        facts = [
+            Fact("Login", display.record_link("accounts_user", record.pk)),
+            Fact("State", self.state_(record)),
+            Fact("Asked for (UTC)", self.asked(record)),
+            Fact("Attempts", str(record.attempts)),
+            Fact("Last failure", self.error_(record)),
+        ]
+        if record.engine_event_seq is not None:
+            event = display.record_link("mirror_engineevent", record.engine_event_seq)
+            facts.append(Fact("Added by event", event))
+        return [FactSection("Registration with the engine", facts)]

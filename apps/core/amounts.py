@@ -41,3 +41,14 @@ def decimal_atoms(value: Decimal, decimals: int) -> int:
     if atoms != scaled:
         raise ValueError(f"amount was {value:f}, expected at most {decimals} decimals")
     return atoms
+
+
+def plain(value: Decimal) -> str:
+    """Return a decimal as JSON states it: all its digits, no exponent, no trailing zeros."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def atoms_text(atoms: int, decimals: int) -> str:
+    """Return atoms of an asset as `plain` states them."""
+    return plain(atoms_decimal(atoms, decimals))

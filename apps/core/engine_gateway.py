@@ -1,41 +1,99 @@
-"""The platform's one way to the engine for questions about its health and state.
+"""The platform's one way to the engine: its health and state, queries, and commands.
 
-Invariant: a channel is opened lazily, once for each process and address, so never before a fork;
-every call has a deadline, and a failure is an EngineUnavailableError in plain words.
+Invariant: a channel or client is opened lazily, once for each process and address, so never before
+a fork; every call has a deadline. A failed question is an EngineUnavailable in plain words; a
+command of which nothing is known is an OutcomeUnknown and never passed off as not executed.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import time
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final, cast
+from typing import Final, TypeVar, cast
 
 import grpc
 from django.conf import settings
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from apps.core.types import EngineStatus
+from engine.client import EngineClient, EngineUnavailable, OutcomeUnknown, SyncEngineClient
 from engine.proto import engine_pb2, engine_pb2_grpc
 from engine.proto.records import EVENT_HEADER, EventHeader
 
 CALL_TIMEOUT_S: Final = 2.0
+CONNECT_TIMEOUT_S: Final = 3.0  # an engine that is started again is back within this time
+COMMAND_TIMEOUT_S: Final = 5.0  # with what the client sends again after a lost connection
 RECONNECT_BACKOFF_MS_MAX: Final = 2_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _channels: Final[dict[tuple[int, str], grpc.Channel]] = {}
 _channels_lock: Final = threading.Lock()
+_clients: Final[dict[tuple[int, str], SyncEngineClient]] = {}
+_clients_lock: Final = threading.Lock()
+T = TypeVar("T")
 
 
-class EngineUnavailableError(Exception):
-    """The engine did not answer, or not in time."""
+class EngineUnavailableError(EngineUnavailable):
+    """The engine did not answer, or not in time. Nothing was executed."""
+
+
+def engine_client() -> SyncEngineClient:
+    """Return this process's client of ENGINE_ADDRESS; all its threads share one connection."""
+    address = _address()
+    key = (os.getpid(), address)
+    with _clients_lock:
+        if key not in _clients:
+            _clients[key] = SyncEngineClient(address, timeout_s=CONNECT_TIMEOUT_S)
+        return _clients[key]
+
+
+def engine_query(ask: Callable[[EngineClient], Awaitable[T]]) -> T:
+    """Return the engine's answer to a question; EngineUnavailable if it does not come in time."""
+
+    async def within_deadline(engine: EngineClient) -> T:
+        try:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                return await ask(engine)
+        except TimeoutError:
+            raise EngineUnavailableError(
+                f"the engine did not answer within {CALL_TIMEOUT_S} s"
+            ) from None
+
+    return engine_client().call(within_deadline)
+
+
+def engine_command(tell: Callable[[EngineClient], Awaitable[T]]) -> T:
+    """Return the durable outcome of a command.
+
+    EngineUnavailable: nothing was executed. OutcomeUnknown: that cannot be told. EngineRefused: the
+    engine's journaled refusal.
+    """
+
+    async def within_deadline(engine: EngineClient) -> T:
+        try:
+            async with asyncio.timeout(COMMAND_TIMEOUT_S):
+                return await tell(engine)
+        except TimeoutError:
+            raise OutcomeUnknown(
+                f"the engine did not answer within {COMMAND_TIMEOUT_S} s"
+            ) from None
+
+    return engine_client().call(within_deadline)
+
+
+def _address() -> str:
+    address: str = settings.ENGINE_ADDRESS
+    if not address:
+        raise EngineUnavailableError("ENGINE_ADDRESS is not set, expected host:port")
+    return address
 
 
 def engine_channel() -> grpc.Channel:
     """Return this process's channel to ENGINE_ADDRESS."""
-    address = settings.ENGINE_ADDRESS
-    if not address:
-        raise EngineUnavailableError("ENGINE_ADDRESS is not set, expected host:port")
+    address = _address()
     key = (os.getpid(), address)
     with _channels_lock:
         if key not in _channels:

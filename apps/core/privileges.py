@@ -29,3 +29,12 @@ def app_may_write(*tables: str) -> migrations.RunSQL:
         sql=f"GRANT SELECT, INSERT, UPDATE, DELETE ON {listed} TO qt_app",
         reverse_sql=f"REVOKE INSERT, UPDATE, DELETE ON {listed} FROM qt_app",
     )
+
+
+def app_may(rights: str, *tables: str) -> migrations.RunSQL:
+    """Return the operation that gives the runtime role exactly these rights, beside SELECT."""
+    listed = ", ".join(f'"{table}"' for table in tables)
+    return migrations.RunSQL(
+        sql=f"GRANT SELECT, {rights} ON {listed} TO qt_app",
+        reverse_sql=f"REVOKE {rights} ON {listed} FROM qt_app",
+    )

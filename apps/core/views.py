@@ -25,6 +25,7 @@ from apps.core.checks import checks_run
 from apps.core.middleware import is_forwarded
 from apps.core.types import Check
 
+API_PREFIX: Final = "/api/"
 _PLAIN: Final = "text/plain; charset=utf-8"
 _SENTENCES: Final = {
     400: "The request could not be understood.",
@@ -80,16 +81,18 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def error_response(request: HttpRequest, status: HTTPStatus) -> HttpResponse:
-    """Return a page to a browser, JSON to anybody else."""
+    """Return a page to a browser, JSON in the API's error shape to anybody else."""
     request_id = request.META.get("HTTP_X_REQUEST_ID", "")
     sentence = _SENTENCES[status.value]
     response: HttpResponse
-    if "text/html" in request.headers.get("Accept", ""):
+    is_api = request.path_info.startswith(API_PREFIX)
+    if not is_api and "text/html" in request.headers.get("Accept", ""):
         context = {"status": status, "sentence": sentence, "request_id": request_id}
         response = render(request, "error.html", context, status=status.value)
     else:
         code = status.name.lower()
-        body = {"error": {"code": code, "message": sentence, "request_id": request_id}}
+        error = {"code": code, "message": sentence, "details": {}}
+        body = {"error": error, "request_id": request_id}
         response = JsonResponse(body, status=status.value)
     patch_vary_headers(response, ["Accept"])
     return response

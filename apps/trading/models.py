@@ -148,6 +148,11 @@ class Trade(models.Model):
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["maker_user_id", "event_seq"], name="trading_trade_of_maker"),
             models.Index(fields=["taker_user_id", "event_seq"], name="trading_trade_of_taker"),
+            models.Index(
+                fields=["market_id", "executed_at", "event_seq"],
+                include=["price", "quantity", "quote_quantity"],
+                name="trading_trade_of_market",
+            ),
         ]
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.UniqueConstraint(fields=["market_id", "trade_id"], name="trading_trade_once"),

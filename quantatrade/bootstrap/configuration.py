@@ -29,6 +29,10 @@ EXTERNAL_VARIABLES = {
 }
 DEFAULT_STORE_PORTS = {"postgres": 5432, "redis": 6379, "nats": 4222, "engine": 0}
 _PASSED_ON_PREFIXES = ("QT_", "DJANGO_")
+_CUSTODY_VARIABLES = (
+    "QT_CUSTODY_URL", "QT_CUSTODY_TOKEN", "QT_CUSTODY_WEBHOOK_SECRET", "QT_CUSTODY_WALLETS",
+)  # fmt: skip
+_KEPT_BACK = frozenset({"DJANGO_SECRET_KEY", *_CUSTODY_VARIABLES, "QT_CUSTODY_SIMULATOR_URL"})
 _ROLE_VARIABLES = ("DATABASE_OWNER_URL", "DATABASE_MIRROR_URL")
 
 
@@ -46,6 +50,7 @@ class Configuration:
     secrets: Mapping[str, str]
     given: Mapping[str, str]
     """The operator's environment."""
+    production: bool = False
 
     kernel: str = "auto"
     """The matching kernel that the engine runs on."""
@@ -158,7 +163,7 @@ class Configuration:
         passed_on = {
             name: value
             for name, value in self.given.items()
-            if name.startswith(_PASSED_ON_PREFIXES) and name != "DJANGO_SECRET_KEY"
+            if name.startswith(_PASSED_ON_PREFIXES) and name not in _KEPT_BACK
         }
         return {
             **passed_on,
@@ -167,17 +172,41 @@ class Configuration:
             "QT_VAR": str(self.state.path),
             "QT_PUBLIC_URL": self.public_url,
             "QT_WEB_URL": self.web_url,
+            "QT_PRODUCTION": "1" if self.production else "0",
         }
 
     def django_key(self) -> dict[str, str]:
         """The operator's Django key; without one the settings read our own from its file."""
         return {name: self.given[name] for name in ("DJANGO_SECRET_KEY",) if self.given.get(name)}
 
+    @property
+    def simulates_custodian(self) -> bool:
+        """Whether we run a custodian of our own: never in production, nor beside a real one."""
+        return not self.production and not self.given.get("QT_CUSTODY_URL")
+
+    @property
+    def custodian_url(self) -> str:
+        """The address of the simulated custodian."""
+        return f"http://{HOST}:{self.ports['custodian']}"
+
+    def custody(self) -> dict[str, str]:
+        """What a process needs that talks to the custodian, or takes its webhooks."""
+        if not self.simulates_custodian:
+            return {name: self.given[name] for name in _CUSTODY_VARIABLES if self.given.get(name)}
+        return {
+            "QT_CUSTODY_URL": self.custodian_url,
+            "QT_CUSTODY_TOKEN": self.secrets["custody_token"],
+            "QT_CUSTODY_WEBHOOK_SECRET": self.secrets["custody_webhook_secret"],
+            "QT_CUSTODY_WALLETS": json.dumps({"*": self.secrets["custody_wallet"]}),
+            "QT_CUSTODY_SIMULATOR_URL": self.custodian_url,
+        }
+
     def management_environment(self) -> dict[str, str]:
         """What a management command needs beside a running `up`."""
         return {
             **self.common(),
             **self.django_key(),
+            **self.custody(),
             **self.addresses(
                 "DATABASE_URL",
                 "DATABASE_OWNER_URL",
@@ -189,7 +218,9 @@ class Configuration:
         }
 
 
-def load_configuration(environment: Mapping[str, str]) -> Configuration:
+def load_configuration(
+    environment: Mapping[str, str], *, production: bool = False
+) -> Configuration:
     """Read the environment and the state directory, which must be prepared."""
     state = state_directory(environment)
     return Configuration(
@@ -197,6 +228,7 @@ def load_configuration(environment: Mapping[str, str]) -> Configuration:
         ports=choose_ports(environment),
         secrets=load_credentials(state.part("secrets")),
         given=dict(environment),
+        production=production,
     )
 
 

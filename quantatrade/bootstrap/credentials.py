@@ -11,7 +11,10 @@ from pathlib import Path
 
 from quantatrade.bootstrap.failure import BootstrapError
 
-NAMES = ("postgres", "qt_owner", "qt_app", "qt_mirror", "redis", "nats", "django_secret_key")
+NAMES = (
+    "postgres", "qt_owner", "qt_app", "qt_mirror", "redis", "nats", "django_secret_key",
+    "custody_token", "custody_webhook_secret", "custody_wallet",
+)  # fmt: skip
 CHARACTERS_MIN = 16
 _RANDOM_BYTES = 32
 _OTHERS_BITS = 0o077

@@ -17,9 +17,10 @@ PREPARE = "prepare"
 """The step between the stores and whoever needs a migrated database."""
 
 SERVERS = ("postgres", "redis", "nats")
-NAMES = (*SERVERS, "engine", "relay", "mirror", "web", "edge", "worker", "beat")
+NAMES = (*SERVERS, "engine", "relay", "mirror", "web", "edge", "worker", "beat", "custodian")
 ENGINE_START_TIMEOUT_S = 600.0  # a long journal is replayed before the first answer
 WEB_THREADS = 8
+WS_MESSAGE_BYTES_MAX = 16_384  # from a client
 
 _STORES = ("DATABASE_URL", "REDIS_URL", "NATS_URL", "ENGINE_ADDRESS")
 
@@ -38,6 +39,8 @@ def all_processes(configuration: Configuration) -> list[ProcessSpec]:
         "worker": _worker,
         "beat": _beat,
     }
+    if configuration.simulates_custodian:
+        makers["custodian"] = _custodian
     return [
         maker(configuration)
         for name, maker in makers.items()
@@ -62,7 +65,9 @@ def require_free_ports(configuration: Configuration) -> None:
     external = external_processes(configuration)
     for port_name, port in configuration.ports.items():
         process = port_name.partition("_")[0]
-        if process not in external:
+        if process not in external and not (
+            process == "custodian" and not configuration.simulates_custodian
+        ):
             require_free(process, [port])
 
 
@@ -80,6 +85,8 @@ def health_addresses(configuration: Configuration) -> str:
         health[name] = f"http://{_address(ports[f'{name}_telemetry'])}/readyz"
     for name in ("web", "edge"):
         health[name] = f"http://{_address(ports[name])}/readyz"
+    if configuration.simulates_custodian:
+        health["custodian"] = f"http://{_address(ports['custodian'])}/readyz"
     if "engine" in external:
         health["engine"] = f"grpc://{external['engine']}"
         del health["relay"]
@@ -195,7 +202,7 @@ def _web(configuration: Configuration) -> ProcessSpec:
         ports=(port,),
         after=(PREPARE, *_after(configuration, "redis")),
         uses=("engine",),
-        environment=_django_environment(configuration, "web"),
+        environment={**_django_environment(configuration, "web"), **configuration.custody()},
         directory=ROOT,
         stop_timeout_s=15.0,
         start_timeout_s=120.0,
@@ -210,6 +217,9 @@ def _edge(configuration: Configuration) -> ProcessSpec:
             _script("uvicorn"), "--host", HOST, "--port", str(port), "--workers", "1",
             "--no-proxy-headers", "--no-server-header", "--no-access-log",
             "--timeout-graceful-shutdown", "8",
+            "--ws-max-size", str(WS_MESSAGE_BYTES_MAX),
+            "--ws-ping-interval", "20", "--ws-ping-timeout", "40",
+            "--ws-per-message-deflate", "false",  # a message is sent to many: not packed for each
             "--log-config", str(ROOT / "quantatrade" / "logging.json"),
             "quantatrade.asgi:application",
         ),
@@ -240,6 +250,7 @@ def _worker(configuration: Configuration) -> ProcessSpec:
         uses=("engine",),
         environment={
             **_django_environment(configuration, "worker"),
+            **configuration.custody(),
             "QT_WORKER_TELEMETRY_PORT": str(telemetry),
         },
         directory=ROOT,
@@ -267,4 +278,30 @@ def _beat(configuration: Configuration) -> ProcessSpec:
         },
         directory=ROOT,
         start_timeout_s=120.0,
+    )  # fmt: skip
+
+
+def _custodian(configuration: Configuration) -> ProcessSpec:
+    port = configuration.ports["custodian"]
+    custody, edge = configuration.custody(), configuration.ports["edge"]
+    return ProcessSpec(
+        name="custodian",
+        command=(
+            sys.executable, "-m", "quantatrade.simulators.custodian",
+            "--port", str(port),
+            "--database", str(configuration.state.part("custodian") / "custodian.sqlite"),
+        ),
+        probe=http_probe(HOST, port, "/readyz"),
+        address=_address(port),
+        ports=(port,),
+        environment={
+            **configuration.common(),
+            "QT_CUSTODY_TOKEN": custody["QT_CUSTODY_TOKEN"],
+            "QT_CUSTODY_WEBHOOK_SECRET": custody["QT_CUSTODY_WEBHOOK_SECRET"],
+            "QT_CUSTODIAN_WALLET": configuration.secrets["custody_wallet"],
+            "QT_CUSTODIAN_WEBHOOK_URL": f"http://{_address(edge)}/webhooks/custody",
+            "QT_PROCESS": "custodian",
+        },
+        directory=ROOT,
+        start_timeout_s=60.0,
     )  # fmt: skip

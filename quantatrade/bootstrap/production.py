@@ -13,8 +13,12 @@ from quantatrade.bootstrap.failure import BootstrapError
 
 KEY_CHARACTERS_MIN = 50
 KEY_DISTINCT_MIN = 10
+CUSTODY_SECRET_CHARACTERS_MIN = 32
 EMBEDDED_VARIABLE = "QT_EMBEDDED_STORES"
 _LOCAL_HOSTS = ("localhost", "127.0.0.1", "::1")
+_CUSTODY = (
+    "QT_CUSTODY_URL", "QT_CUSTODY_TOKEN", "QT_CUSTODY_WEBHOOK_SECRET", "QT_CUSTODY_WALLETS",
+)  # fmt: skip
 _STORES = ("postgres", "redis", "nats")
 
 
@@ -24,6 +28,7 @@ def require_production(environment: Mapping[str, str]) -> None:
         *_wrong_key(environment.get("DJANGO_SECRET_KEY", "")),
         *_wrong_public_url(environment.get("QT_PUBLIC_URL", "")),
         *_wrong_stores(environment),
+        *_wrong_custodian(environment),
     ]
     if environment.get("QT_DEBUG", "0") not in ("", "0"):
         wrong.append("QT_DEBUG must not be set")
@@ -57,6 +62,34 @@ def _wrong_public_url(url: str) -> list[str]:
             " (it also decides which host names are answered and that cookies are secure)"
         )
     ]
+
+
+def _wrong_custodian(environment: Mapping[str, str]) -> list[str]:
+    """No custodian at all is allowed: then there are no deposits."""
+    wrong = []
+    if environment.get("QT_CUSTODY_SIMULATOR_URL"):
+        wrong.append("QT_CUSTODY_SIMULATOR_URL must not be set: coins would come from nowhere")
+    given = [name for name in _CUSTODY if environment.get(name)]
+    if not given:
+        return wrong
+    missing = [name for name in _CUSTODY if name not in given]
+    if missing:
+        wrong.append(f"{', '.join(missing)}: give all of {', '.join(_CUSTODY)}, or none")
+    parts = urlsplit(environment.get("QT_CUSTODY_URL", ""))
+    host = parts.hostname or ""
+    is_local = host in _LOCAL_HOSTS or host.startswith("127.")
+    if "QT_CUSTODY_URL" in given and (parts.scheme != "https" or not host or is_local):
+        wrong.append("QT_CUSTODY_URL: set it to the custodian's https:// address")
+    short = [
+        name
+        for name in ("QT_CUSTODY_TOKEN", "QT_CUSTODY_WEBHOOK_SECRET")
+        if name in given and len(environment[name]) < CUSTODY_SECRET_CHARACTERS_MIN
+    ]
+    if short:
+        wrong.append(
+            f"{', '.join(short)}: expected at least {CUSTODY_SECRET_CHARACTERS_MIN} characters"
+        )
+    return wrong
 
 
 def _wrong_stores(environment: Mapping[str, str]) -> list[str]:

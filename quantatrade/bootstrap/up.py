@@ -166,7 +166,7 @@ def _supervise(state: StateDirectory, *, production: bool) -> int:
         for name in kill_leftovers(state):
             _say(f"killed a {name} that a dead supervisor had left")
         write_status(state, STOPPED)
-        configuration = load_configuration(os.environ)
+        configuration = load_configuration(os.environ, production=production)
         if not configuration.is_external("engine"):
             kernel = build_kernel(ROOT, details=state.log("kernel"), say=_say)
             configuration = replace(configuration, kernel=kernel)

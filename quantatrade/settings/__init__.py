@@ -12,7 +12,14 @@ from typing import Any
 from django.urls import reverse_lazy
 
 from quantatrade.settings import environment
+from quantatrade.settings.api import REST_FRAMEWORK as REST_FRAMEWORK
+from quantatrade.settings.api import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 from quantatrade.settings.console import UNFOLD as UNFOLD
+from quantatrade.settings.custody import CUSTODY_SIMULATOR_URL as CUSTODY_SIMULATOR_URL
+from quantatrade.settings.custody import CUSTODY_TOKEN as CUSTODY_TOKEN
+from quantatrade.settings.custody import CUSTODY_URL as CUSTODY_URL
+from quantatrade.settings.custody import CUSTODY_WALLETS as CUSTODY_WALLETS
+from quantatrade.settings.custody import CUSTODY_WEBHOOK_SECRET as CUSTODY_WEBHOOK_SECRET
 from quantatrade.settings.security import CONSOLE_DIRECTIVES, STRICT_DIRECTIVES
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -38,12 +45,18 @@ INSTALLED_APPS = [
     "csp",
     "django_prometheus",
     "django_structlog",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "apps.core",
+    "apps.audit",
     "apps.accounts",
     "apps.markets",
     "apps.ledger",
     "apps.trading",
+    "apps.custody",
     "apps.mirror",
+    "apps.api",
     "apps.console",
 ]
 
@@ -60,6 +73,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "apps.api.middleware.NoStoreMiddleware",
     "django_prometheus.middleware.PrometheusAfterMiddleware",
 ]
 
@@ -90,6 +104,7 @@ NATS_URL = environment.text("NATS_URL")
 ENGINE_ADDRESS = environment.text("ENGINE_ADDRESS")
 
 AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["apps.accounts.backend.RoleBackend"]
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},

@@ -32,10 +32,14 @@ _QUIETER: Final = {
     "httpcore": logging.WARNING,
     "asyncio": logging.WARNING,
     "uvicorn.access": logging.WARNING,  # the edge logs each request itself
+    "uvicorn.error": logging.WARNING,  # at INFO it logs each socket, with its query string
     # RequestLogMiddleware logs each request with its outcome; here only failures, with traceback.
     "django.request": logging.ERROR,
     "django.server": logging.WARNING,
-    # Each task is logged by django_structlog; a schedule entry every 10 s is not news.
+    # Jobs run every second and are counted in the metrics; their failures are logged.
+    "django_structlog.celery.receivers": logging.WARNING,
+    "celery.worker.strategy": logging.WARNING,
+    "celery.worker.request": logging.WARNING,
     "celery.app.trace": logging.WARNING,
     "celery.beat": logging.WARNING,
 }

@@ -62,10 +62,18 @@ def console(operator: User) -> Client:
 
 @pytest.fixture
 def sample(django_database: DatabaseHandle) -> ProcessHealth:
-    """One look at one process."""
+    """One look at one process, a trader of whom the engine is to be told, and records."""
+    from apps.accounts.models import EngineRegistration
     from apps.core.models import ProcessHealth
+    from tests.integration.console.audit_rows import audit_rows
+    from tests.integration.console.custody_rows import custody_rows
+    from tests.people import person
 
     del django_database
+    trader = person("trader")
+    EngineRegistration.objects.create(user=trader)
+    custody_rows(trader.pk)
+    audit_rows(trader.pk)
     return ProcessHealth.objects.create(
         process="relay",
         state="not_ready",

@@ -6,6 +6,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from apps.accounts.models import User
+from apps.accounts.roles import Role
 
 
 def logged_in(user: User) -> Client:
@@ -16,8 +17,8 @@ def logged_in(user: User) -> Client:
 
 
 def staff_user() -> User:
-    """Return a member of staff who may see nothing."""
-    return User.objects.create_user("staff", "staff@example.org", is_staff=True)
+    """Return a member of the support staff."""
+    return User.objects.create_user("staff", "staff@example.org", is_staff=True, role=Role.SUPPORT)
 
 
 def permission(label: str) -> Permission:

@@ -196,8 +196,9 @@ def test_errors_are_pages_for_browsers_and_json_for_programs() -> None:
         "error": {
             "code": "not_found",
             "message": "There is no page at this address.",
-            "request_id": "caller-0003",
-        }
+            "details": {},
+        },
+        "request_id": "caller-0003",
     }
     assert program.headers["Vary"] == "Accept"
 

@@ -11,16 +11,21 @@ from django.test import Client
 from django.urls import reverse
 
 from apps.accounts.models import User
+from apps.accounts.roles import ROLE_PREFIXES, Role
 from apps.core.models import ProcessHealth
 from apps.core.readonly.model_admin import ReadOnlyModelAdmin
 from tests.integration.console.exchange_day import ALICE, BTC, BTC_USDT, ExchangeDay
 from tests.integration.console.people import logged_in, permission, staff_user
 
-OWN_APPS = ("core", "accounts", "markets", "ledger", "trading", "mirror", "console")
+OWN_APPS = (
+    "core", "audit", "accounts", "markets", "ledger", "trading", "custody", "mirror", "api",
+    "console",
+)  # fmt: skip
 RECORDS: dict[str, object] = {
     "core.processhealth": "relay",
     "accounts.tradingaccount": ALICE,
     "accounts.user": None,  # the one who looks
+    "accounts.engineregistration": None,  # the newest
     "markets.asset": BTC,
     "markets.market": BTC_USDT,
     "ledger.account": "customer_funds",
@@ -31,6 +36,19 @@ RECORDS: dict[str, object] = {
     "trading.openorder": None,  # the newest
     "trading.orderhistory": 3,
     "trading.trade": None,  # the newest
+    "custody.assetnetwork": None,
+    "custody.depositaddress": None,
+    "custody.transfer": None,
+    "custody.deposit": None,
+    "custody.depositstep": None,
+    "custody.webhook": None,
+    "custody.case": None,
+    "custody.pollcursor": None,
+    "audit.auditentry": 1,
+    "audit.outboxrow": None,
+    "audit.actionrun": None,
+    "audit.refusalcount": None,
+    "api.idempotentrequest": None,
     "mirror.cursor": "mirror.books",
     "mirror.engineevent": 20,
 }
@@ -83,6 +101,13 @@ def test_the_operator_sees_every_list_and_record(
             assert b"<html" in response.content
 
 
+@pytest.fixture
+def role_of_no_rights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if the support role had no permission of its own."""
+    monkeypatch.setitem(ROLE_PREFIXES, Role.SUPPORT, ())
+
+
+@pytest.mark.usefixtures("role_of_no_rights")
 def test_staff_see_what_they_have_a_permission_for_and_nothing_else(
     day: ExchangeDay, sample: ProcessHealth
 ) -> None:
@@ -145,6 +170,7 @@ def test_a_record_that_does_not_exist_is_a_plain_404(console: Client, key: str) 
     assert b"There is no page at this address." in response.content
 
 
+@pytest.mark.usefixtures("role_of_no_rights")
 def test_the_sidebar_lists_only_what_may_be_seen(day: ExchangeDay) -> None:
     user = staff_user()
     user.user_permissions.set([permission("trading.trade")])

@@ -13,7 +13,11 @@ from quantatrade.bootstrap.configuration import (
     write_environment,
 )
 from quantatrade.bootstrap.failure import BootstrapError
-from quantatrade.bootstrap.processes import all_processes, external_processes
+from quantatrade.bootstrap.processes import (
+    all_processes,
+    external_processes,
+    health_addresses,
+)
 from quantatrade.bootstrap.roles import role_url
 
 EXTERNAL = {
@@ -42,7 +46,7 @@ def test_external_servers_are_not_started_and_the_relay_lives_beside_the_engine(
         "relay": "beside the engine",
     }
     started = [spec.name for spec in all_processes(made)]
-    assert started == ["mirror", "web", "edge", "worker", "beat"]
+    assert started == ["mirror", "web", "edge", "worker", "beat", "custodian"]
 
 
 def test_roles_are_derived_from_an_administrative_url_keeping_its_options(tmp_path: Path) -> None:
@@ -81,19 +85,52 @@ def test_each_process_gets_the_secrets_that_it_needs_and_no_others(tmp_path: Pat
     )
     secret_names = {"DATABASE_OWNER_URL", "DATABASE_MIRROR_URL", "DATABASE_URL", "REDIS_URL"}
     secret_names |= {"NATS_URL", "DJANGO_SECRET_KEY"}
+    secret_names |= {"QT_CUSTODY_TOKEN", "QT_CUSTODY_WEBHOOK_SECRET"}
     given = {
         spec.name: sorted(secret_names & set(spec.environment)) for spec in all_processes(made)
     }
+    custody = ["QT_CUSTODY_TOKEN", "QT_CUSTODY_WEBHOOK_SECRET"]
     platform = ["DATABASE_URL", "DJANGO_SECRET_KEY", "NATS_URL", "REDIS_URL"]
     assert given == {
         "engine": [],
         "relay": ["NATS_URL"],
         "mirror": ["DATABASE_MIRROR_URL", "DJANGO_SECRET_KEY", "NATS_URL"],
-        "web": platform,
+        "web": sorted([*platform, *custody]),
         "edge": platform,
-        "worker": platform,
+        "worker": sorted([*platform, *custody]),
         "beat": platform,
+        "custodian": custody,
     }
+
+
+REAL_CUSTODIAN = {
+    "QT_CUSTODY_URL": "https://custodian.example",
+    "QT_CUSTODY_TOKEN": "t" * 40,
+    "QT_CUSTODY_WEBHOOK_SECRET": "s" * 40,
+    "QT_CUSTODY_WALLETS": '{"btc": "w"}',
+}
+
+
+def test_beside_a_real_custodian_no_simulated_one_is_started(tmp_path: Path) -> None:
+    made = configuration(tmp_path, **REAL_CUSTODIAN)
+    specs = {spec.name: spec for spec in all_processes(made)}
+    assert "custodian" not in specs
+    assert "custodian" not in health_addresses(made)
+    for name in ("web", "worker"):
+        assert REAL_CUSTODIAN.items() <= specs[name].environment.items()
+        assert "QT_CUSTODY_SIMULATOR_URL" not in specs[name].environment
+    for name in ("engine", "relay", "mirror", "edge", "beat"):
+        assert not REAL_CUSTODIAN.keys() & specs[name].environment.keys()
+
+
+def test_in_production_there_is_no_simulated_custodian(tmp_path: Path) -> None:
+    environment = {"QT_VAR": str(tmp_path / "var")}
+    state_directory(environment).prepare()
+    made = load_configuration(environment, production=True)
+    assert "custodian" not in [spec.name for spec in all_processes(made)]
+    assert "custodian" not in health_addresses(made)
+    assert made.custody() == {}
+    assert {spec.environment.get("QT_PRODUCTION") for spec in all_processes(made)} >= {"1"}
 
 
 def test_no_secret_stands_on_a_command_line(tmp_path: Path) -> None:

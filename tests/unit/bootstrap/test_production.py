@@ -51,3 +51,32 @@ def test_everything_that_is_missing_is_named_at_once() -> None:
 def test_an_unsafe_value_is_refused_by_name(variable: str, value: str) -> None:
     with pytest.raises(BootstrapError, match=f"  - {variable}"):
         require_production({**GOOD, variable: value})
+
+
+CUSTODIAN = {
+    "QT_CUSTODY_URL": "https://custodian.example",
+    "QT_CUSTODY_TOKEN": "t" * 40,
+    "QT_CUSTODY_WEBHOOK_SECRET": "s" * 40,
+    "QT_CUSTODY_WALLETS": '{"btc": "w"}',
+}
+
+
+def test_a_real_custodian_is_accepted() -> None:
+    require_production({**GOOD, **CUSTODIAN})
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"QT_CUSTODY_SIMULATOR_URL": "http://127.0.0.1:8012"}, "QT_CUSTODY_SIMULATOR_URL must"),
+        ({"QT_CUSTODY_URL": "http://127.0.0.1:8012"}, "QT_CUSTODY_URL: set it to"),
+        ({"QT_CUSTODY_URL": "https://127.0.0.2"}, "QT_CUSTODY_URL: set it to"),
+        ({"QT_CUSTODY_WEBHOOK_SECRET": ""}, "QT_CUSTODY_WEBHOOK_SECRET: give all of"),
+        ({"QT_CUSTODY_TOKEN": "short"}, "QT_CUSTODY_TOKEN: expected at least 32"),
+    ],
+)
+def test_a_simulated_or_half_configured_custodian_is_refused(
+    changes: dict[str, str], named: str
+) -> None:
+    with pytest.raises(BootstrapError, match=named):
+        require_production({**GOOD, **CUSTODIAN, **changes})

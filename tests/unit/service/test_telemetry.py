@@ -18,9 +18,10 @@ from engine.telemetry import configure_logging, serve_telemetry
 def own_logging() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    configuration = structlog.get_config()
     yield
     root.handlers, root.level = handlers, level
-    structlog.reset_defaults()
+    structlog.configure(**configuration)
 
 
 def test_pages_tell_life_readiness_and_counts() -> None:

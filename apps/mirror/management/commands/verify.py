@@ -1,4 +1,4 @@
-"""`manage.py verify engine|ledger|all`: prove the invariants, or name the first that is broken."""
+"""`manage.py verify engine|ledger|audit|all`: prove the invariants, or name what is broken."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from apps.mirror.verification.agreement import verify_agreement
+from apps.mirror.verification.audit import verify_audit
 from apps.mirror.verification.engine import verify_engine
 from apps.mirror.verification.ledger import verify_ledger
 from apps.mirror.verification.report import CheckResult, Report, ViolationError
@@ -33,7 +34,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []  # noqa: RUF012 - the base class's type
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("what", choices=("engine", "ledger", "all"))
+        parser.add_argument("what", choices=("engine", "ledger", "audit", "all"))
         parser.add_argument("--json", action="store_true", help="print one JSON object at the end")
 
     def handle(self, *_: Any, what: str, json: bool, **__: Any) -> None:
@@ -87,6 +88,10 @@ def _verify(what: str, report: Report) -> None:
                 state = verify_ledger(report, snapshot)
             if engine is not None:
                 verify_agreement(report, engine, state)
+        if what in ("audit", "all"):
+            url = _required(os.environ.get("DATABASE_URL"), "DATABASE_URL")
+            with Snapshot(url) as snapshot:
+                verify_audit(report, snapshot)
 
 
 def _required(value: str | None, variable: str) -> str:

@@ -1,0 +1,31 @@
+"""What `accounts` tells other apps, as frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserFacts:
+    """A login. `is_registered` tells whether the engine knows it; None for people who never trade.
+
+    `status` is the trading account's as mirrored (ACTIVE, SUSPENDED), empty until it is.
+    """
+
+    user_id: int
+    email: str
+    role: str
+    is_active: bool
+    is_registered: bool | None
+    status: str
+    joined_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenPair:
+    """What a login gives: a short-lived access token, and the refresh token that follows it."""
+
+    access_token: str
+    refresh_token: str
+    expires_in_s: int

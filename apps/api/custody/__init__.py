@@ -1,0 +1,1 @@
+"""Deposits over REST: where to send coins, and what arrived."""

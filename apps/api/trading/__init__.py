@@ -1,0 +1,1 @@
+"""One's own orders, trades and balances. What belongs to others does not exist here."""

@@ -1,0 +1,1 @@
+"""Who changed what, when, why and from where: an append-only log, chained by hash."""

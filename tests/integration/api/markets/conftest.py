@@ -1,0 +1,5 @@
+"""An exchange of the test's own."""
+
+from tests.integration.trading.exchange import exchange
+
+__all__ = ["exchange"]
