@@ -18,6 +18,7 @@ import pytest
 from quantatrade.bootstrap.servers.standalone import free_ports
 from tests.fixtures_database import DatabaseHandle
 from tests.fixtures_engine import EngineFactory
+from tests.fixtures_servers import RedisHandle
 
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 60.0
@@ -48,7 +49,12 @@ def _wait_until_answering(url: str, log: Path) -> None:
 
 
 @pytest.fixture
-def site(database: DatabaseHandle, engine_process: EngineFactory, tmp_path: Path) -> Iterator[Site]:
+def site(
+    database: DatabaseHandle,
+    engine_process: EngineFactory,
+    redis_server: RedisHandle,
+    tmp_path: Path,
+) -> Iterator[Site]:
     """A site with a trading day in its books. Its engine is another, so that drift shows."""
     from tests.integration.console.exchange_day import exchange_day, write_books
 
@@ -59,6 +65,7 @@ def site(database: DatabaseHandle, engine_process: EngineFactory, tmp_path: Path
         **os.environ,
         **database.environment,
         "ENGINE_ADDRESS": engine_process().address,
+        "REDIS_URL": redis_server.url,
         "QT_PUBLIC_URL": url,
         "QT_WEB_URL": f"http://127.0.0.1:{web_port}",
         "QT_VAR": str(tmp_path),
