@@ -133,7 +133,6 @@ class Campaign:
                 )
                 if number % VERIFY_EVERY == 0 and number < len(self._plan):
                     await self._verify()
-            await self._verify()
             last = await load.probe()
         finally:
             await load.stop()

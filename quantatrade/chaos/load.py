@@ -31,7 +31,7 @@ PRICE_TICKS: Final = 10_000
 SPREAD_TICKS: Final = 40
 LOTS_MAX: Final = 20
 OPEN_ORDERS_KEPT: Final = 30
-PAUSE_S: Final = 0.005
+PAUSE_S: Final = 0.04
 RETRY_S: Final = 0.02
 ANSWER_TIMEOUT_S: Final = 5.0
 
