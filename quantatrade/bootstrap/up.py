@@ -45,7 +45,7 @@ environment:
   QT_PORT_BASE         first of twelve ports in a row, the public one (default: 8000)
   QT_<NAME>_PORT       one port alone: EDGE WEB ENGINE ENGINE_TELEMETRY RELAY_TELEMETRY
                        MIRROR_TELEMETRY WORKER_TELEMETRY BEAT_TELEMETRY POSTGRES REDIS NATS
-                       NATS_MONITOR
+                       NATS_MONITOR CUSTODIAN
   DATABASE_URL         PostgreSQL of yours, as a role that may create roles and databases; or,
   DATABASE_OWNER_URL   with these two, as the roles that you made yourself: the runtime role, the
   DATABASE_MIRROR_URL  owner and the mirror
