@@ -42,7 +42,7 @@ from quantatrade.bootstrap.teller import Teller
 UP_VARIABLES = """\
 environment:
   QT_VAR               where all state lives (default: var in the source tree)
-  QT_PORT_BASE         first of twelve ports in a row, the public one (default: 8000)
+  QT_PORT_BASE         first of thirteen ports in a row, the public one (default: 8000)
   QT_<NAME>_PORT       one port alone: EDGE WEB ENGINE ENGINE_TELEMETRY RELAY_TELEMETRY
                        MIRROR_TELEMETRY WORKER_TELEMETRY BEAT_TELEMETRY POSTGRES REDIS NATS
                        NATS_MONITOR CUSTODIAN
