@@ -201,7 +201,7 @@ async def test_a_body_that_is_stated_or_turns_out_too_long_is_refused(web: str) 
     for refused in (stated, unstated):
         assert refused.status_code == 413
         assert refused.json()["error"]["code"] == "request_entity_too_large"
-        assert refused.json()["error"]["request_id"] == refused.headers["x-request-id"]
+        assert refused.json()["request_id"] == refused.headers["x-request-id"]
     assert fits.status_code == 200
 
 
@@ -235,9 +235,12 @@ async def test_a_web_process_that_is_down_is_a_502_and_not_ready() -> None:
         ready = await client.get("/edge/readyz")
         alive = await client.get("/edge/healthz")
     assert response.status_code == 502
-    assert response.json()["error"] == {
-        "code": "bad_gateway",
-        "message": "The web process cannot be reached.",
+    assert response.json() == {
+        "error": {
+            "code": "bad_gateway",
+            "message": "The web process cannot be reached.",
+            "details": {},
+        },
         "request_id": response.headers["x-request-id"],
     }
     assert ready.status_code == 503
@@ -361,7 +364,7 @@ async def test_a_client_that_leaves_while_sending_is_left_alone(web: str) -> Non
     assert sent == []
 
 
-async def test_sockets_are_refused_with_a_code_of_their_own(web: str) -> None:
+async def test_sockets_to_anywhere_else_are_refused_with_a_code_of_their_own(web: str) -> None:
     sent: list[Any] = []
 
     async def receive() -> Any:
@@ -370,6 +373,8 @@ async def test_sockets_are_refused_with_a_code_of_their_own(web: str) -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await EdgeApplication(EdgeConfig(web_url=web))({"type": "websocket"}, receive, send)
+    await EdgeApplication(EdgeConfig(web_url=web))(
+        {"type": "websocket", "path": "/nothing"}, receive, send
+    )
     assert [message["type"] for message in sent] == ["websocket.accept", "websocket.close"]
     assert sent[1]["code"] == WEBSOCKET_NO_SUCH_FEED == 4404
