@@ -99,7 +99,7 @@ def test_verify_all_holds_right_after_a_burst_and_when_the_books_have_caught_up(
         newest = place_orders(client, 5_000)
         burst = verify_command(database, "all", address=engine.address, var=tmp_path)
         assert (burst.returncode, burst.stderr) == (0, "")
-        assert "14 of 14 checks proved, none violated" in burst.stdout
+        assert "16 of 16 checks proved, none violated" in burst.stdout
         wait_for_event(database, client.get_status().event_seq)
         calm = verify_command(database, "all", address=engine.address, var=tmp_path)
         assert (calm.returncode, calm.stderr) == (0, "")
