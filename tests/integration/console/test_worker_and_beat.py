@@ -98,5 +98,6 @@ def test_beat_schedules_a_look_and_the_worker_takes_it(
     for name, log in logs.items():
         lines = log.read_text().splitlines()
         entries = [json.loads(line) for line in lines if line.startswith("{")]
-        assert {entry["process"] for entry in entries} <= {name}  # who is well says little
+        speakers = {entry["process"] for entry in entries}
+        assert speakers == {name} or (name == "beat" and not speakers)  # a well beat is silent
         assert redis_server.url not in log.read_text()
