@@ -13,7 +13,12 @@ import psycopg
 import pytest
 from django.conf import settings
 
+from apps.accounts.roles import Role
+from apps.audit.models import ActionRun
+from apps.audit.types import AuditOutcome
 from apps.core.mirror_rights import ROLES_EXIST
+from apps.core.models import ProcessState
+from apps.custody.types import CaseKind, DepositState, InboxState, Source
 from apps.ledger.models import Account
 from apps.ledger.types import CHART, AccountClass, AccountCode, TransactionKind
 from apps.trading.types import ClosedStatus
@@ -29,7 +34,16 @@ from engine.proto.records import (
 from tests.fixtures_database import DatabaseHandle
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-OWN_APPS = ("accounts", "ledger", "markets", "mirror", "trading")
+OWN_APPS = (
+    "accounts",
+    "audit",
+    "core",
+    "custody",
+    "ledger",
+    "markets",
+    "mirror",
+    "trading",
+)
 
 
 def names(kind: type[Enum]) -> set[str]:
@@ -37,14 +51,28 @@ def names(kind: type[Enum]) -> set[str]:
     return {member.name for member in kind}
 
 
+def values(kind: type[Enum]) -> set[str]:
+    """The stored values of an enum that is stored by value."""
+    return {str(member.value) for member in kind}
+
+
 KNOWN_VALUES = {
     "accounts_tradingaccount_status_known": names(UserStatus),
+    "accounts_user_role_known": values(Role),
+    "audit_actionrun_state_known": values(ActionRun.State),
+    "audit_log_outcome_known": values(AuditOutcome),
+    "core_processhealth_state_known": values(ProcessState),
+    "custody_case_kind_known": values(CaseKind),
+    "custody_deposit_state_known": values(DepositState),
+    "custody_step_source_known": values(Source),
+    "custody_step_state_known": values(DepositState),
+    "custody_webhook_state_known": values(InboxState),
     "ledger_account_class_known": names(AccountClass),
-    "ledger_account_code_known": {code.value for code in AccountCode},
-    "ledger_leg_account_known": {code.value for code in AccountCode},
+    "ledger_account_code_known": values(AccountCode),
+    "ledger_leg_account_known": values(AccountCode),
     "ledger_transaction_kind_known": names(TransactionKind),
     "markets_market_state_known": names(MarketState),
-    "mirror_engineevent_type_known": {str(kind.value) for kind in EventType},
+    "mirror_engineevent_type_known": values(EventType),
     "trading_history_reason_known": names(Reason),
     "trading_history_status_known": names(ClosedStatus),
     "trading_openorder_side_known": names(Side),
