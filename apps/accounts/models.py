@@ -15,6 +15,7 @@ from django.db.models import Q
 from django.db.models.functions import Lower, Now
 
 from apps.accounts.roles import STAFF_ROLES, Role
+from apps.accounts.tiers import Tier
 from apps.accounts.trading_account import TradingAccount
 from apps.core.choices import enum_check
 
@@ -43,6 +44,7 @@ class User(AbstractUser):
 
     email = models.EmailField("e-mail address")
     role = models.CharField(max_length=16, choices=Role.choices, default=Role.TRADER)
+    tier = models.PositiveSmallIntegerField(choices=Tier.choices, default=Tier.ZERO)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -55,6 +57,7 @@ class User(AbstractUser):
                 violation_error_message="A login with this e-mail address already exists.",
             ),
             enum_check("role", Role.values, name="accounts_user_role_known"),
+            enum_check("tier", Tier.values, name="accounts_user_tier_known"),
             models.CheckConstraint(
                 condition=Q(is_staff=False) | Q(role__in=list(STAFF_ROLES)),
                 name="accounts_user_staff_has_role",

@@ -25,6 +25,7 @@ def user_facts(user_id: int) -> UserFacts:
         is_active=user.is_active,
         is_registered=registration[0] is not None if registration else None,
         status=account.status if account is not None else "",
+        tier=user.tier,
         joined_at=user.date_joined,
     )
 

@@ -19,6 +19,7 @@ class UserFacts:
     is_active: bool
     is_registered: bool | None
     status: str
+    tier: int
     joined_at: datetime
 
 

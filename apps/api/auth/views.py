@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
@@ -18,7 +19,9 @@ from apps.accounts.registration import (
     PasswordRefusedError,
     user_register,
 )
+from apps.accounts.roles import Role
 from apps.accounts.selectors import user_facts
+from apps.accounts.tiers import tier_rights
 from apps.accounts.tokens import tokens_issue
 from apps.accounts.types import TokenPair, UserFacts
 from apps.api.auth.serializers import (
@@ -144,6 +147,7 @@ def _tokens(tokens: TokenPair) -> dict[str, Any]:
 
 def _user(user: UserFacts) -> dict[str, Any]:
     account: str | None = None
+    is_trader = user.role == Role.TRADER
     if user.is_registered is not None:
         # Between the engine's answer and the mirror's row an account is new, so active.
         account = (user.status.lower() or "active") if user.is_registered else "pending"
@@ -152,6 +156,8 @@ def _user(user: UserFacts) -> dict[str, Any]:
         "email": user.email,
         "role": str(user.role),
         "account": account,
+        "tier": user.tier if is_trader else None,
+        "may": asdict(tier_rights(user.tier)) if is_trader else None,
         "joined_at": user.joined_at.isoformat().replace("+00:00", "Z"),
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.db import IntegrityError
 from rest_framework.test import APIClient
 
 from apps.accounts import limits
@@ -52,6 +53,31 @@ def test_a_new_trader_registers_logs_in_and_sees_the_account_open(
     logged_in = api.post(f"{V1}/auth/login", {**ANN, "email": "ANN@Example.org"}).json()
     assert logged_in["user"] == me
     assert api.get(f"{V1}/me", **bearer(logged_in["access_token"])).json() == me
+
+
+@pytest.mark.parametrize(("tier", "withdraw"), [(0, False), (1, True), (3, True)])
+def test_a_trader_is_told_the_tier_and_what_it_allows(
+    api: APIClient, tier: int, withdraw: bool
+) -> None:
+    registered = register(api)
+    assert registered["user"]["tier"] == 0
+    User.objects.update(tier=tier)
+    me = api.get(f"{V1}/me", **bearer(registered["access_token"])).json()
+    assert me["tier"] == tier
+    assert me["may"] == {"deposit": True, "trade": True, "withdraw": withdraw}
+
+
+def test_staff_have_no_tier(api: APIClient) -> None:
+    person("operator")
+    body = {"email": "operator@example.org", "password": PASSWORD}
+    user = api.post(f"{V1}/auth/login", body).json()["user"]
+    assert (user["account"], user["tier"], user["may"]) == (None, None, None)
+
+
+def test_a_tier_that_does_not_exist_is_refused_by_the_database(api: APIClient) -> None:
+    register(api)
+    with pytest.raises(IntegrityError, match="accounts_user_tier_known"):
+        User.objects.update(tier=4)
 
 
 def test_answers_with_tokens_are_not_kept_by_caches(api: APIClient) -> None:

@@ -14,6 +14,7 @@ import pytest
 from django.conf import settings
 
 from apps.accounts.roles import Role
+from apps.accounts.tiers import Tier
 from apps.audit.models import ActionRun
 from apps.audit.types import AuditOutcome
 from apps.core.mirror_rights import ROLES_EXIST
@@ -59,6 +60,7 @@ def values(kind: type[Enum]) -> set[str]:
 KNOWN_VALUES = {
     "accounts_tradingaccount_status_known": names(UserStatus),
     "accounts_user_role_known": values(Role),
+    "accounts_user_tier_known": values(Tier),
     "audit_actionrun_state_known": values(ActionRun.State),
     "audit_log_outcome_known": values(AuditOutcome),
     "core_processhealth_state_known": values(ProcessState),
