@@ -11,6 +11,7 @@ from django.urls import URLPattern, URLResolver, path
 
 from apps.api.auth import views as auth
 from apps.api.custody.routes import CUSTODY
+from apps.api.exchange import ExchangeView
 from apps.api.markets.routes import MARKETS
 from apps.api.trading.routes import TRADING
 
@@ -24,6 +25,7 @@ AUTH: Final = [
 
 app_name = "api"
 urlpatterns: list[URLPattern | URLResolver] = [
+    path("exchange", ExchangeView.as_view(), name="exchange"),
     *AUTH,
     *MARKETS,
     *TRADING,

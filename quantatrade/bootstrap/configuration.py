@@ -52,6 +52,9 @@ class Configuration:
     """The operator's environment."""
     production: bool = False
 
+    wants_demo: bool = True
+    """Whether the demo may run; `--no-demo` says no."""
+
     kernel: str = "auto"
     """The matching kernel that the engine runs on."""
 
@@ -173,6 +176,7 @@ class Configuration:
             "QT_PUBLIC_URL": self.public_url,
             "QT_WEB_URL": self.web_url,
             "QT_PRODUCTION": "1" if self.production else "0",
+            "QT_DEMO": "1" if self.runs_demo else "0",
         }
 
     def django_key(self) -> dict[str, str]:
@@ -183,6 +187,11 @@ class Configuration:
     def simulates_custodian(self) -> bool:
         """Whether we run a custodian of our own: never in production, nor beside a real one."""
         return not self.production and not self.given.get("QT_CUSTODY_URL")
+
+    @property
+    def runs_demo(self) -> bool:
+        """Whether this is a demo exchange: it has play money, so never beside a real custodian."""
+        return self.wants_demo and self.simulates_custodian
 
     @property
     def custodian_url(self) -> str:
@@ -219,7 +228,7 @@ class Configuration:
 
 
 def load_configuration(
-    environment: Mapping[str, str], *, production: bool = False
+    environment: Mapping[str, str], *, production: bool = False, wants_demo: bool = True
 ) -> Configuration:
     """Read the environment and the state directory, which must be prepared."""
     state = state_directory(environment)
@@ -229,6 +238,7 @@ def load_configuration(
         secrets=load_credentials(state.part("secrets")),
         given=dict(environment),
         production=production,
+        wants_demo=wants_demo,
     )
 
 

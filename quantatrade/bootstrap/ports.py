@@ -17,7 +17,7 @@ BASE_DEFAULT = 8000
 NAMES = (
     "edge", "web", "engine", "engine_telemetry", "relay_telemetry", "mirror_telemetry",
     "worker_telemetry", "beat_telemetry", "postgres", "redis", "nats", "nats_monitor",
-    "custodian",
+    "custodian", "demo_telemetry",
 )  # fmt: skip
 PORT_MAX = 65535
 PATIENCE_S = 3.0

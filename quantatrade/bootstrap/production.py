@@ -32,6 +32,8 @@ def require_production(environment: Mapping[str, str]) -> None:
     ]
     if environment.get("QT_DEBUG", "0") not in ("", "0"):
         wrong.append("QT_DEBUG must not be set")
+    if environment.get("QT_DEMO", "0") not in ("", "0"):
+        wrong.append("QT_DEMO must not be set: a demo trades with play money")
     if wrong:
         raise BootstrapError(
             "Not started, because --production needs more:\n"

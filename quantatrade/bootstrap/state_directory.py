@@ -15,7 +15,18 @@ from quantatrade.bootstrap.failure import BootstrapError
 FORMAT = 1
 FREE_BYTES_MIN = 1024**3
 MARKER = "quantatrade.json"
-PARTS = ("secrets", "run", "log", "postgres", "redis", "nats", "engine", "beat", "custodian")
+PARTS = (
+    "secrets",
+    "run",
+    "log",
+    "postgres",
+    "redis",
+    "nats",
+    "engine",
+    "beat",
+    "custodian",
+    "demo",
+)
 _NAMES_SHOWN_MAX = 3
 
 
@@ -56,7 +67,7 @@ class StateDirectory:
             self.path.mkdir(mode=0o711, parents=True, exist_ok=True)
             self._refuse_foreign()
             self._refuse_other_format()
-            for name in ("secrets", "run", "log", "beat", "custodian"):
+            for name in ("secrets", "run", "log", "beat", "custodian", "demo"):
                 self.part(name).mkdir(mode=0o700, exist_ok=True)
                 self._refuse_unusable(self.part(name))
             (self.path / MARKER).write_text(json.dumps({"format": FORMAT}) + "\n")

@@ -42,10 +42,10 @@ from quantatrade.bootstrap.teller import Teller
 UP_VARIABLES = """\
 environment:
   QT_VAR               where all state lives (default: var in the source tree)
-  QT_PORT_BASE         first of thirteen ports in a row, the public one (default: 8000)
+  QT_PORT_BASE         first of fourteen ports in a row, the public one (default: 8000)
   QT_<NAME>_PORT       one port alone: EDGE WEB ENGINE ENGINE_TELEMETRY RELAY_TELEMETRY
                        MIRROR_TELEMETRY WORKER_TELEMETRY BEAT_TELEMETRY POSTGRES REDIS NATS
-                       NATS_MONITOR CUSTODIAN
+                       NATS_MONITOR CUSTODIAN DEMO_TELEMETRY
   DATABASE_URL         PostgreSQL of yours, as a role that may create roles and databases; or,
   DATABASE_OWNER_URL   with these two, as the roles that you made yourself: the runtime role, the
   DATABASE_MIRROR_URL  owner and the mirror
@@ -71,7 +71,10 @@ def add_up_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--production",
         action="store_true",
-        help="refuse default secrets and addresses, create no login",
+        help="refuse default secrets and addresses, create no login, run no demo",
+    )
+    parser.add_argument(
+        "--no-demo", action="store_true", help="start an empty exchange, without demo traders"
     )
 
 
@@ -94,7 +97,7 @@ def up(options: argparse.Namespace, arguments: list[str]) -> int:
     state.prepare()
     if options.detach and not os.environ.get(DETACHED_VARIABLE):
         return _detach(state, arguments)
-    return _supervise(state, production=options.production)
+    return _supervise(state, production=options.production, wants_demo=not options.no_demo)
 
 
 def _already_running(state: StateDirectory, pid: int) -> int:
@@ -156,7 +159,7 @@ def _outcome(state: StateDirectory, supervisor: subprocess.Popen[bytes]) -> int:
     return supervisor.wait(INTERRUPT_TIMEOUT_S)
 
 
-def _supervise(state: StateDirectory, *, production: bool) -> int:
+def _supervise(state: StateDirectory, *, production: bool, wants_demo: bool) -> int:
     is_detached = bool(os.environ.pop(DETACHED_VARIABLE, ""))  # for us, not for our processes
     with supervisor_lock(state) as lock:
         if lock is None:
@@ -166,7 +169,7 @@ def _supervise(state: StateDirectory, *, production: bool) -> int:
         for name in kill_leftovers(state):
             _say(f"killed a {name} that a dead supervisor had left")
         write_status(state, STOPPED)
-        configuration = load_configuration(os.environ, production=production)
+        configuration = load_configuration(os.environ, production=production, wants_demo=wants_demo)
         if not configuration.is_external("engine"):
             kernel = build_kernel(ROOT, details=state.log("kernel"), say=_say)
             configuration = replace(configuration, kernel=kernel)

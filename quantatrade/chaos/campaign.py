@@ -111,7 +111,7 @@ class Campaign:
         """Start, load, kill, verify; the installation is stopped whatever happens."""
         self._say("starting an installation to be killed")
         try:
-            await self._manage("up", "--detach", timeout_s=START_TIMEOUT_S)
+            await self._manage("up", "--no-demo", "--detach", timeout_s=START_TIMEOUT_S)
             await self._campaign()
         finally:
             await self._manage("down", timeout_s=STOP_TIMEOUT_S, check=False)

@@ -149,6 +149,7 @@ LOGGING_CONFIG = "quantatrade.settings.logs.configure"
 DJANGO_STRUCTLOG_CELERY_ENABLED = True
 PROMETHEUS_EXPORT_MIGRATIONS = False
 
+QT_DEMO = environment.demo("QT_DEMO")
 QT_PROCESSES = environment.processes("QT_PROCESSES")
 QT_WEB_URL = environment.text("QT_WEB_URL")
 QT_METRICS_TOKEN = environment.text("QT_METRICS_TOKEN")

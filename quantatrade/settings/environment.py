@@ -36,6 +36,16 @@ def flag(name: str) -> bool:
     return value == "1"
 
 
+def demo(name: str) -> bool:
+    """Return whether this is a demo exchange. A production installation that says so is refused."""
+    is_demo = flag(name)
+    if is_demo and flag("QT_PRODUCTION"):
+        raise ImproperlyConfigured(
+            f"{name} was 1 in a production installation, expected 0: a demo trades with play money"
+        )
+    return is_demo
+
+
 def port(name: str) -> int | None:
     """Return a TCP port, or None where the variable is absent."""
     value = text(name)

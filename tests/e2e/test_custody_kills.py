@@ -89,7 +89,7 @@ class Installation:
 def installation(var: Path) -> Iterator[Installation]:
     made = Installation(var, free_base())
     try:
-        made.manage("up", "--detach")
+        made.manage("up", "--no-demo", "--detach")
         yield made
     finally:
         made.manage("down")

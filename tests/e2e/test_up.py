@@ -36,7 +36,7 @@ def installation(tmp_path: Path) -> Iterator[Installation]:
 def test_everything_starts_survives_kills_and_stops_without_a_trace(
     installation: Installation,
 ) -> None:
-    first = installation.manage("up", "--detach")
+    first = installation.manage("up", "--no-demo", "--detach")
     assert first.returncode == 0, first.stdout + first.stderr
     assert re.search(r"^Password: \S{20,} ", first.stdout, re.MULTILINE)
     assert f"Console: http://127.0.0.1:{installation.port_base}/admin/" in first.stdout
@@ -44,7 +44,7 @@ def test_everything_starts_survives_kills_and_stops_without_a_trace(
     assert [each["name"] for each in status["processes"]] == list(NAMES)
     assert {each["health"] for each in status["processes"]} == {"healthy"}
 
-    again = installation.manage("up", "--detach")
+    again = installation.manage("up", "--no-demo", "--detach")
     assert again.returncode == 0
     assert f"already running (pid {status['pid']})" in again.stdout
 
@@ -93,10 +93,10 @@ def halt_and_look(installation: Installation, name: str) -> None:
 def test_a_second_start_is_quick_and_a_killed_supervisor_takes_all_with_it(
     installation: Installation,
 ) -> None:
-    assert installation.manage("up", "--detach").returncode == 0
+    assert installation.manage("up", "--no-demo", "--detach").returncode == 0
     installation.manage("down")
     started = time.monotonic()
-    second = installation.manage("up", "--detach")
+    second = installation.manage("up", "--no-demo", "--detach")
     took_s = time.monotonic() - started
     assert second.returncode == 0, second.stdout + second.stderr
     assert took_s < SECOND_START_S
@@ -106,14 +106,14 @@ def test_a_second_start_is_quick_and_a_killed_supervisor_takes_all_with_it(
     os.kill(pids[-1], signal.SIGKILL)
     installation.assert_nothing_is_left(pids)
     assert installation.status()["phase"] == "stopped"
-    assert installation.manage("up", "--detach").returncode == 0
+    assert installation.manage("up", "--no-demo", "--detach").returncode == 0
     assert installation.is_healthy()
 
 
 def test_without_a_compiler_it_starts_and_says_so_and_ctrl_c_stops_it(tmp_path: Path) -> None:
     installation = Installation(var=tmp_path / "var", variables={"PATH": "/nonexistent"})
     with subprocess.Popen(
-        [sys.executable, ROOT / "manage.py", "up"],
+        [sys.executable, ROOT / "manage.py", "up", "--no-demo"],
         stdout=subprocess.PIPE,
         text=True,
         env=installation.environment,
@@ -165,7 +165,7 @@ def test_external_servers_are_used_and_not_started(tmp_path: Path) -> None:
         running(redis.prepare(), tmp_path / "redis.log"),
         running(nats.prepare(), tmp_path / "nats.log"),
     ):
-        up = installation.manage("up", "--detach")
+        up = installation.manage("up", "--no-demo", "--detach")
         assert up.returncode == 0, up.stdout + up.stderr
         status = installation.status()
         states = {each["name"]: each["state"] for each in status["processes"]}
@@ -202,7 +202,7 @@ def test_production_starts_with_explicit_secrets_and_makes_no_login(tmp_path: Pa
 
 
 def refusal(installation: Installation, *arguments: str) -> str:
-    result = installation.manage("up", "--detach", *arguments)
+    result = installation.manage("up", "--no-demo", "--detach", *arguments)
     assert result.returncode == 1, result.stdout + result.stderr
     return result.stdout + result.stderr
 

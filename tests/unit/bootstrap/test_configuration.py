@@ -133,6 +133,20 @@ def test_in_production_there_is_no_simulated_custodian(tmp_path: Path) -> None:
     assert {spec.environment.get("QT_PRODUCTION") for spec in all_processes(made)} >= {"1"}
 
 
+def test_the_demo_runs_beside_the_simulated_custodian_alone(tmp_path: Path) -> None:
+    environment = {"QT_VAR": str(tmp_path / "var"), "QT_DEMO": "1"}
+    state_directory(environment).prepare()
+    made = {
+        "plain": load_configuration(environment),
+        "refused": load_configuration(environment, wants_demo=False),
+        "production": load_configuration(environment, production=True),
+        "real": load_configuration({**environment, **REAL_CUSTODIAN}),
+    }
+    assert [name for name, each in made.items() if each.runs_demo] == ["plain"]
+    stated = {name: each.common()["QT_DEMO"] for name, each in made.items()}
+    assert stated == {"plain": "1", "refused": "0", "production": "0", "real": "0"}
+
+
 def test_no_secret_stands_on_a_command_line(tmp_path: Path) -> None:
     made = configuration(tmp_path, **{**EXTERNAL, "DATABASE_URL": ""})
     words = [word for spec in all_processes(made) for word in spec.command]

@@ -27,13 +27,14 @@ def test_embedded_stores_must_be_allowed_on_purpose() -> None:
 
 def test_everything_that_is_missing_is_named_at_once() -> None:
     with pytest.raises(BootstrapError) as refusal:
-        require_production({"QT_DEBUG": "1"})
+        require_production({"QT_DEBUG": "1", "QT_DEMO": "1"})
     named = [line.split(":")[0] for line in str(refusal.value).splitlines()[1:]]
     assert named == [
         "  - DJANGO_SECRET_KEY",
         "  - QT_PUBLIC_URL",
         "  - DATABASE_URL, REDIS_URL, NATS_URL",
         "  - QT_DEBUG must not be set",
+        "  - QT_DEMO must not be set",
     ]
 
 

@@ -136,3 +136,15 @@ def test_processes_are_read_from_json(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("SOME_JSON", value)
         with pytest.raises(ImproperlyConfigured, match="SOME_JSON"):
             environment.processes("SOME_JSON")
+
+
+def test_a_demo_is_what_says_so_and_never_a_production_installation(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("QT_DEMO", raising=False)
+    assert environment.demo("QT_DEMO") is False
+    monkeypatch.setenv("QT_DEMO", "1")
+    assert environment.demo("QT_DEMO") is True
+    monkeypatch.setenv("QT_PRODUCTION", "1")
+    with pytest.raises(ImproperlyConfigured, match="QT_DEMO was 1 in a production installation"):
+        environment.demo("QT_DEMO")
