@@ -41,6 +41,22 @@ class BookSide:
             del self.levels[price]
             del self.prices[bisect_left(self.prices, price)]
 
+    def requeue(self, order: Order, price: int) -> None:
+        """Take an order off its level and put it at the back of that of `price`."""
+        levels = self.levels
+        order_id = order.order_id
+        level = levels[order.price]
+        del level[order_id]
+        if not level:
+            del levels[order.price]
+            del self.prices[bisect_left(self.prices, order.price)]
+        order.price = price
+        if price in levels:
+            levels[price][order_id] = order
+        else:
+            levels[price] = {order_id: order}
+            insort(self.prices, price)
+
     def best(self, limit_price: int) -> Order | None:
         """Return the first order in priority that a taker with this limit (0 = none) may hit."""
         if not self.is_within(limit_price):

@@ -140,6 +140,13 @@ class Exchange:
             self.accounts[user_id, asset_id] = account
         return account
 
+    def open_accounts(self, market: Market, user_id: int) -> tuple[Account, Account]:
+        """Return a user's (base, quote) of a market, and keep them there for his next order."""
+        base = self.open_account(user_id, market.base.asset_id)
+        quote = self.open_account(user_id, market.quote.asset_id)
+        market.accounts[user_id] = base, quote
+        return base, quote
+
     def lacks_room_for_accounts(self, user_id: int, *asset_ids: int) -> bool:
         """Whether opening those of these accounts that are missing would pass the limit."""
         if len(self.accounts) + len(asset_ids) <= self.limits.accounts_max:

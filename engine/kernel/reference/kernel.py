@@ -20,7 +20,7 @@ from engine.kernel.interface import (
 from engine.kernel.limits import DEFAULT_LIMITS, Limits
 from engine.kernel.reference.admin import apply_admin
 from engine.kernel.reference.book import BookSide
-from engine.kernel.reference.changing import apply_change
+from engine.kernel.reference.changing import apply_change, apply_move
 from engine.kernel.reference.checks import Fields
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.model import Asset, Market, Order
@@ -45,7 +45,9 @@ def _refuse_unknown(_x: Exchange, _fields: Fields) -> int:
 def _handler_of(kind: int) -> Callable[[Exchange, Fields], int]:
     if kind == CommandType.PLACE:
         return apply_place
-    if kind in (CommandType.CANCEL, CommandType.REDUCE, CommandType.MOVE):
+    if kind == CommandType.MOVE:
+        return apply_move
+    if kind in (CommandType.CANCEL, CommandType.REDUCE):
         return apply_change
     return apply_admin if kind in frozenset(CommandType) else _refuse_unknown
 

@@ -7,6 +7,7 @@ arrives in others (trader or house) within the same fill.
 from __future__ import annotations
 
 from engine.kernel.codes import DONE, MAKER_DONE, OK, TRADE
+from engine.kernel.reference.checks import NO_TEXT
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import MAKER, TAKER, bid_hold, due_fee
 from engine.kernel.reference.model import Order
@@ -28,7 +29,7 @@ def match(x: Exchange, taker: Order) -> None:
 
 def forget(x: Exchange, order: Order) -> None:
     """Free the ids of an order that has ended (one that never rested has none in use)."""
-    if x.orders.pop(order.order_id, None):
+    if x.orders.pop(order.order_id, None) and order.text != NO_TEXT:
         x.open_texts.discard((order.user.user_id, order.text))
 
 
@@ -125,7 +126,7 @@ def end_order(x: Exchange, order: Order, kind: int, *, flags: int = 0, reason: i
     """End an order that is no longer on the book: return its reserve, say so, free its ids."""
     removed = order.leaves
     order.leaves = 0
-    order.held_account.release(order.reserved)
+    (order.quote if order.is_bid else order.base).release(order.reserved)
     order.reserved = 0
     x.emit_changed(kind, order, removed, flags | DONE, reason)
     forget(x, order)

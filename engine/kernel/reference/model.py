@@ -90,7 +90,10 @@ class Account:
 
     def release(self, amount: int) -> None:
         """Move from `locked` back to `available`."""
-        self.reserve(-amount)
+        if amount:
+            self.available += amount
+            self.locked -= amount
+            self.touched.add(self)
 
     def spend(self, amount: int) -> None:
         """Take from `locked`."""
@@ -137,7 +140,10 @@ class Filters(NamedTuple):
 
 
 class Market:
+    """`accounts` are those of the users who had an order here: (base, quote) by user id."""
+
     __slots__ = (
+        "accounts",
         "asks",
         "base",
         "bids",
@@ -153,6 +159,7 @@ class Market:
         "last_trade_id",
         "lot_atoms",
         "market_id",
+        "notional_min",
         "price_max",
         "price_min",
         "quantity_max",
@@ -195,6 +202,7 @@ class Market:
         self.last_trade_id = 0
         self.bids = BookSide(is_bid=True)
         self.asks = BookSide(is_bid=False)
+        self.accounts: dict[int, tuple[Account, Account]] = {}
         self.house_base: Account
         self.house_quote: Account
 
@@ -202,6 +210,7 @@ class Market:
         self.filters = filters
         self.price_min = filters.min_price_ticks
         self.price_max = filters.max_price_ticks or INT64_MAX
+        self.notional_min = filters.min_notional_atoms
         self.quantity_min = filters.min_quantity_lots
         self.quantity_max = filters.max_quantity_lots or INT64_MAX
 
@@ -270,7 +279,3 @@ class Order:
     @property
     def hold_price(self) -> int:
         return self.ceiling or self.price
-
-    @property
-    def held_account(self) -> Account:
-        return self.quote if self.is_bid else self.base

@@ -54,35 +54,52 @@ def _place(x: Exchange, user: User, fields: Fields) -> int:
     market = x.markets.get(market_id)
     if market is None:
         return Reason.UNKNOWN_MARKET
-    reason = entry_refusal(user, market) or _content_refusal(x, market, fields)
+    if user.status != ACTIVE or market.state != TRADING:
+        return entry_refusal(user, market)
+    reason = _content_refusal(x, market, fields)
     if reason:
         return reason
     order = Order(market, user, order_id, order_type, side == BID, price, quantity, ceiling, text)
     reserve = _first_reserve(order, budget)
     if reserve > INT64_MAX and order_type != MARKET:
         return Reason.OVERFLOW
-    reason = _notional_refusal(order, budget)
-    if reason:
-        return reason
+    if order_type != MARKET and (
+        (budget or price * quantity * market.tick_lot_atoms) < market.notional_min
+    ):
+        return Reason.NOTIONAL
     if text != NO_TEXT and (user_id, text) in x.open_texts:
         return Reason.DUPLICATE_CLIENT_ORDER_ID
     if order_type == LIMIT_MAKER and order.opposite.is_within(price):
         return Reason.WOULD_TAKE
-    base_id, quote_id = market.base.asset_id, market.quote.asset_id
-    held = x.accounts.get((user_id, quote_id if order.is_bid else base_id))
-    if reserve > (held.available if held else 0):
+    accounts = market.accounts.get(user_id)
+    if accounts is None:
+        reason = _first_order_refusal(x, order, reserve)
+        if reason:
+            return reason
+        accounts = x.open_accounts(market, user_id)
+    elif reserve > accounts[order.is_bid].available:
         return Reason.INSUFFICIENT_BALANCE
-    if len(x.orders) >= x.limits.open_orders_max or x.lacks_room_for_accounts(
-        user_id, base_id, quote_id
-    ):
+    elif len(x.orders) >= x.limits.open_orders_max:
         return Reason.CAPACITY
-    order.base = x.open_account(user_id, base_id)
-    order.quote = x.open_account(user_id, quote_id)
-    order.held_account.reserve(reserve)
+    order.base, order.quote = accounts
+    accounts[order.is_bid].reserve(reserve)
     order.reserved = reserve
     x.emit_accepted(order, ceiling or budget, order_type | tif << 8)
     _enter_book(x, order, tif, budget)
     return OK
+
+
+def _first_order_refusal(x: Exchange, order: Order, reserve: int) -> int:
+    """As for any order, for a user whose accounts in this market may not be open yet."""
+    user_id, base_id = order.user.user_id, order.market.base.asset_id
+    quote_id = order.market.quote.asset_id
+    held = x.accounts.get((user_id, quote_id if order.is_bid else base_id))
+    if reserve > (held.available if held else 0):
+        return Reason.INSUFFICIENT_BALANCE
+    is_full = len(x.orders) >= x.limits.open_orders_max
+    return (
+        Reason.CAPACITY if is_full or x.lacks_room_for_accounts(user_id, base_id, quote_id) else OK
+    )
 
 
 def entry_refusal(user: User, market: Market) -> int:
@@ -106,7 +123,7 @@ def _content_refusal(x: Exchange, market: Market, fields: Fields) -> int:
             return Reason.PRICE_FILTER
     if not market.quantity_min <= quantity <= market.quantity_max:
         return Reason.LOT_SIZE
-    notional = max(price, ceiling) * quantity * market.tick_lot_atoms
+    notional = (ceiling or price) * quantity * market.tick_lot_atoms
     if quantity * market.lot_atoms > INT64_MAX or notional > INT64_MAX:
         return Reason.OVERFLOW
     return OK
@@ -122,14 +139,6 @@ def _first_reserve(order: Order, budget: int) -> int:
         lots, notional = notional_of_sweep(order)
         return notional + sweep_fee(order, notional, lots)
     return bid_hold(order, order.hold_price, order.quantity)
-
-
-def _notional_refusal(order: Order, budget: int) -> int:
-    if order.order_type == MARKET:
-        return OK
-    market = order.market
-    value = budget or order.price * order.quantity * market.tick_lot_atoms
-    return Reason.NOTIONAL if value < market.filters.min_notional_atoms else OK
 
 
 def _enter_book(x: Exchange, order: Order, tif: int, budget: int) -> None:
