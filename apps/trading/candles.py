@@ -1,7 +1,9 @@
-"""Candles out of the trades of a market, computed by SQL over one index.
+"""Candles out of the trades of a market, computed by SQL over one index; before them imported ones.
 
-Invariants: candles are contiguous, one for each interval, from the first trade on; an interval
-without a trade repeats the last close with nothing traded; each trade counts in exactly one candle.
+Invariants: candles are contiguous, one for each interval, from the first on; an interval without a
+trade repeats the last close with nothing traded; each trade counts in exactly one candle. Imported
+minutes count only before the minute of the market's own first trade, and a candle that holds any
+says so: its volume is the source's, and its quote volume is not known.
 """
 
 from __future__ import annotations
@@ -27,6 +29,11 @@ CANDLES_DEFAULT: Final = 300
 CANDLES_MAX: Final = 1_000
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
+# The minute of the market's own first trade, from which on imported minutes do not count.
+_OWN_BEGINNING: Final = """
+    (SELECT coalesce(date_bin('1 minute', min(executed_at), '1970-01-01 00:00:00+00'), 'infinity')
+       FROM trading_trade WHERE market_id = %s)
+"""
 # First and last price by event sequence: several trades can have one time stamp.
 _BUCKETS: Final = """
 WITH bucket AS (
@@ -45,15 +52,31 @@ SELECT bucket.opened_at, opening.price, bucket.high, bucket.low, closing.price,
   JOIN trading_trade AS closing ON closing.event_seq = bucket.last_seq
  ORDER BY bucket.opened_at
 """
-_CLOSE_BEFORE: Final = """
-SELECT price FROM trading_trade WHERE market_id = %s AND executed_at < %s
- ORDER BY executed_at DESC, event_seq DESC LIMIT 1
-"""
+_IMPORTED_BUCKETS: Final = f"""
+SELECT date_bin(%s, opened_at, '1970-01-01 00:00:00+00') AS bucket_at,
+       (array_agg(open ORDER BY opened_at))[1], max(high), min(low),
+       (array_agg(close ORDER BY opened_at DESC))[1], sum(volume)
+  FROM trading_importedcandle
+ WHERE market_id = %s AND opened_at >= %s AND opened_at < least(%s, {_OWN_BEGINNING})
+ GROUP BY 1
+ ORDER BY 1
+"""  # noqa: S608 - constants only
+_CLOSE_BEFORE: Final = f"""
+SELECT coalesce(
+    (SELECT price FROM trading_trade WHERE market_id = %s AND executed_at < %s
+      ORDER BY executed_at DESC, event_seq DESC LIMIT 1),
+    (SELECT close FROM trading_importedcandle
+      WHERE market_id = %s AND opened_at < least(%s, {_OWN_BEGINNING})
+      ORDER BY opened_at DESC LIMIT 1))
+"""  # noqa: S608 - constants only
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candle:
-    """Prices in quote per unit of base; `volume` in base, `quote_volume` in quote."""
+    """Prices in quote per unit of base; `volume` in base, `quote_volume` in quote.
+
+    `trades` are those of this exchange. With imported minutes the quote volume is None.
+    """
 
     opened_at: datetime
     open: Decimal
@@ -61,8 +84,9 @@ class Candle:
     low: Decimal
     close: Decimal
     volume: Decimal
-    quote_volume: Decimal
+    quote_volume: Decimal | None
     trades: int
+    imported: bool = False
 
 
 def floor_instant(instant: datetime, interval: timedelta) -> datetime:
@@ -115,14 +139,57 @@ def candles_get(
     stop = min(stop, first + limit * step)
     if stop <= first:
         return []
-    traded = traded_candles(market_id, step, first, stop)
+    imported = _imported_candles(market_id, step, first, stop)
+    traded = _joined(imported, traded_candles(market_id, step, first, stop))
     before = _close_before(market_id, first)
     return list(_contiguous(traded, before, first, stop, step))
 
 
+def _imported_candles(
+    market_id: int, interval: timedelta, start: datetime, end: datetime
+) -> list[Candle]:
+    """Return the candles of imported minutes in start <= time < end, before own trading began."""
+    parameters: list[Any] = [interval, market_id, start, end, market_id]
+    with connection.cursor() as cursor:
+        cursor.execute(_IMPORTED_BUCKETS, parameters)
+        return [
+            Candle(
+                opened_at=row[0],
+                open=row[1],
+                high=row[2],
+                low=row[3],
+                close=row[4],
+                volume=row[5],
+                quote_volume=None,
+                trades=0,
+                imported=True,
+            )
+            for row in cursor.fetchall()
+        ]
+
+
+def _joined(imported: list[Candle], traded: list[Candle]) -> list[Candle]:
+    """Return both; the one interval in which own trading began may have minutes of both kinds."""
+    if not imported or not traded or imported[-1].opened_at != traded[0].opened_at:
+        return [*imported, *traded]
+    earlier, later = imported[-1], traded[0]
+    both = Candle(
+        opened_at=earlier.opened_at,
+        open=earlier.open,
+        high=max(earlier.high, later.high),
+        low=min(earlier.low, later.low),
+        close=later.close,
+        volume=earlier.volume + later.volume,
+        quote_volume=None,
+        trades=later.trades,
+        imported=True,
+    )
+    return [*imported[:-1], both, *traded[1:]]
+
+
 def _close_before(market_id: int, instant: datetime) -> Decimal | None:
     with connection.cursor() as cursor:
-        cursor.execute(_CLOSE_BEFORE, [market_id, instant])
+        cursor.execute(_CLOSE_BEFORE, [market_id, instant, market_id, instant, market_id])
         row = cursor.fetchone()
     return None if row is None else row[0]
 

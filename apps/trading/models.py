@@ -1,7 +1,8 @@
-"""Orders and trades as the engine reported them.
+"""Orders and trades as the engine reported them, and candles that were imported.
 
-The mirror writes, everybody else reads. Invariant: an order is in exactly one of two tables. It is
-open until its closing event moves it to history, where nothing changes any more.
+The mirror writes orders and trades, everybody else reads. Invariants: an order is in exactly one of
+two tables. It is open until its closing event moves it to history, where nothing changes any more.
+What was imported is in a table of its own and is never counted as trading on this exchange.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from engine.proto.records import (
     Side,
     TimeInForce,
 )
+
+SOURCE_CHARS_MAX = 80
 
 
 def _term_checks(table: str) -> list[models.BaseConstraint]:
@@ -161,3 +164,37 @@ class Trade(models.Model):
 
     def __str__(self) -> str:
         return f"{self.market_id}/{self.trade_id}"
+
+
+class ImportedCandle(models.Model):
+    """A minute of a market's past that happened elsewhere: for charts, and for nothing else."""
+
+    market_id = models.IntegerField()
+    opened_at = models.DateTimeField()
+    open = wide_field()
+    high = wide_field()
+    low = wide_field()
+    close = wide_field()
+    volume = amount_field(help_text="In base, as the source states it.")
+    source = models.CharField(max_length=SOURCE_CHARS_MAX, help_text="Where it comes from.")
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["market_id", "opened_at"]
+        default_permissions = ("view",)
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["market_id", "opened_at"], name="trading_importedcandle_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(low__gt=0)
+                & Q(low__lte=F("open"))
+                & Q(low__lte=F("close"))
+                & Q(high__gte=F("open"))
+                & Q(high__gte=F("close"))
+                & Q(volume__gte=0),
+                name="trading_importedcandle_adds_up",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.market_id}/{self.opened_at.isoformat()}"

@@ -97,6 +97,7 @@ def _ticker(window: _Window, symbol: str, start: datetime) -> Ticker:
     opening = minutes[0].open if minutes else last
     volume = quote_volume = Decimal(0)
     for minute in minutes:
+        assert minute.quote_volume is not None, "of trades the quote volume is known"
         volume = EXACT.add(volume, minute.volume)
         quote_volume = EXACT.add(quote_volume, minute.quote_volume)
     change = None if last is None or opening is None else EXACT.subtract(last, opening)

@@ -147,8 +147,13 @@ class CandleBody(serializers.Serializer[Any]):
     low = DecimalStringField()
     close = DecimalStringField()
     volume = DecimalStringField(help_text="In base.")
-    quote_volume = DecimalStringField(help_text="In quote.")
-    trades = serializers.IntegerField()
+    quote_volume = DecimalStringField(
+        allow_null=True, help_text="In quote; null where imported history is part of it."
+    )
+    trades = serializers.IntegerField(help_text="On this exchange.")
+    imported = serializers.BooleanField(
+        help_text="Imported history is part of it: those prices and volumes are of another venue."
+    )
 
 
 class CandlesBody(serializers.Serializer[Any]):
