@@ -10,12 +10,12 @@ from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
-from apps.accounts.models import EngineRegistration, TradingAccount, User
+from apps.accounts.models import ApiKey, EngineRegistration, TradingAccount, User
 from apps.accounts.roles import Role
 from apps.core.readonly import display
 from apps.core.readonly.model_admin import ReadOnlyModelAdmin
 from apps.core.readonly.pages import Fact, FactSection, Section
-from apps.core.readonly.personal import masked, personal
+from apps.core.readonly.personal import masked, personal, sees_personal_data
 from engine.proto.records import UserStatus
 
 admin.site.unregister(Group)  # rights follow from roles, and a change of those is on record
@@ -197,3 +197,69 @@ class EngineRegistrationAdmin(ReadOnlyModelAdmin):
             event = display.record_link("mirror_engineevent", record.engine_event_seq)
             facts.append(Fact("Added by event", event))
         return [FactSection("Registration with the engine", facts)]
+
+
+@admin.register(ApiKey)
+class ApiKeyAdmin(ReadOnlyModelAdmin):
+    """API keys of traders. Their secrets are shown in no form."""
+
+    list_display: ClassVar[Sequence[str]] = ("key_", "user_", "label", "may_", "state_", "used")
+    search_help_text = "Key, or number of the login"
+    search_texts = ("key_id",)
+    search_integers = ("user_id",)
+    ordering: ClassVar[Sequence[str]] = ("-id",)
+
+    @admin.display(description="Key", ordering="id")
+    def key_(self, key: ApiKey) -> SafeString:
+        """Its public name."""
+        return display.identity(key.key_id)
+
+    @admin.display(description="Login")
+    def user_(self, key: ApiKey) -> SafeString:
+        """Whose it is."""
+        return display.record_link("accounts_user", key.user_id)
+
+    @admin.display(description="May")
+    def may_(self, key: ApiKey) -> str:
+        """What it was made for."""
+        return "read, trade" if key.may_trade else "read"
+
+    @admin.display(description="State")
+    def state_(self, key: ApiKey) -> SafeString:
+        """Whether it is in force."""
+        if key.revoked_at is None:
+            return display.pill("In force", display.GOOD)
+        return display.pill("Revoked", display.BAD)
+
+    @admin.display(description="Last used (UTC)")
+    def used(self, key: ApiKey) -> SafeString:
+        """When it was used last, to some minutes."""
+        return display.instant(key.last_used_at)
+
+    def record_title(self, record: ApiKey) -> str:
+        """Name the key."""
+        return f"API key {record.key_id}"
+
+    def sections(self, request: HttpRequest, record: ApiKey) -> Sequence[Section]:
+        """Show the key."""
+        facts = [
+            Fact("Key", display.identity(record.key_id)),
+            Fact("Login", self.user_(record)),
+            Fact("Label", record.label),
+            Fact("May", self.may_(record)),
+            Fact("From", _origin(request, record.addresses)),
+            Fact("State", self.state_(record)),
+            Fact("Made (UTC)", display.instant(record.created_at)),
+            Fact("Last used (UTC)", self.used(record)),
+            Fact("Revoked (UTC)", display.instant(record.revoked_at)),
+        ]
+        return [FactSection("API key", facts)]
+
+
+def _origin(request: HttpRequest, addresses: Sequence[str]) -> str:
+    """Tell from where a key is accepted, as the viewer may see it."""
+    if not addresses:
+        return "anywhere"
+    if not sees_personal_data(request):
+        return f"{len(addresses)} networks"
+    return ", ".join(addresses)

@@ -19,9 +19,11 @@ from apps.accounts.tiers import Tier
 from apps.accounts.trading_account import TradingAccount
 from apps.core.choices import enum_check
 
-__all__ = ["EngineRegistration", "TradingAccount", "User"]
+__all__ = ["ApiKey", "EngineRegistration", "TradingAccount", "User"]
 
 ERROR_CHARS_MAX = 500
+KEY_ID_CHARS = 32
+KEY_LABEL_CHARS_MAX = 64
 
 
 class UserManager(DjangoUserManager["User"]):
@@ -102,3 +104,38 @@ class EngineRegistration(models.Model):
 
     def __str__(self) -> str:
         return str(self.pk)
+
+
+class ApiKey(models.Model):
+    """With what a trader's program signs its requests. Every key may read; some may trade.
+
+    Its secret is sealed (`sealing`) and was shown once. A key is never deleted, only revoked.
+    """
+
+    key_id = models.CharField(max_length=KEY_ID_CHARS, unique=True)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="api_keys")
+    label = models.CharField(max_length=KEY_LABEL_CHARS_MAX)
+    sealed = models.BinaryField()
+    may_trade = models.BooleanField(default=False)
+    addresses = models.JSONField(
+        default=list, help_text="Networks from which it is accepted; empty: from anywhere."
+    )
+    created_at = models.DateTimeField(db_default=Now())
+    last_used_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering: ClassVar[list[str]] = ["-pk"]
+        default_permissions = ("view",)
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.CheckConstraint(
+                condition=Q(key_id__regex=rf"^[0-9a-f]{{{KEY_ID_CHARS}}}$"),
+                name="accounts_apikey_id_is_hex",
+            ),
+            models.CheckConstraint(
+                condition=~Q(label=""), name="accounts_apikey_label_is_not_empty"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.key_id

@@ -1,6 +1,6 @@
-"""Who makes a request: what an access token proves about its bearer.
+"""Who makes a request: what an access token or a signature proves.
 
-Invariant: everything in it comes from a verified token; it is made without SQL.
+Invariant: everything in it comes from a verified token, or from the key of a verified signature.
 """
 
 from __future__ import annotations
@@ -14,12 +14,18 @@ from apps.audit.types import Actor
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """A person who has logged in."""
+    """A person who has logged in, or whose program has signed with an API key.
+
+    `session_id` is empty for a key, `key_id` for a login. `expires_at` is None for a key, which is
+    good until it is revoked.
+    """
 
     user_id: int
     role: Role
     session_id: str
-    expires_at: datetime
+    expires_at: datetime | None
+    key_id: str = ""
+    may_trade: bool = True
 
     @property
     def pk(self) -> int:
@@ -43,4 +49,7 @@ class Principal:
 
     def actor(self) -> Actor:
         """How the audit log names this person."""
-        return Actor(user_id=self.user_id, name=f"user {self.user_id}", role=self.role)
+        name = f"user {self.user_id}"
+        if self.key_id:
+            name = f"{name}, key {self.key_id}"
+        return Actor(user_id=self.user_id, name=name, role=self.role)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 
@@ -30,3 +30,24 @@ class TokenPair:
     access_token: str
     refresh_token: str
     expires_in_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiKeyFacts:
+    """An API key without its secret. `addresses` are networks; none: it is good from anywhere."""
+
+    key_id: str
+    label: str
+    permissions: tuple[str, ...]
+    addresses: tuple[str, ...]
+    created_at: datetime
+    last_used_at: datetime | None
+    revoked_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewApiKey:
+    """A key that has just been made, and its secret, which nobody is told again."""
+
+    key: ApiKeyFacts
+    secret: str = field(repr=False)

@@ -22,6 +22,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
+from apps.accounts.limits import LimitReachedError
 from apps.accounts.principal import Principal
 from apps.accounts.tokens import SessionsUnavailableError, TokenError
 from apps.audit.actions import ActionRefusedError
@@ -43,6 +44,10 @@ class ErrorCode(StrEnum):
     SESSION_ENDED = "session_ended"
     INVALID_CREDENTIALS = "invalid_credentials"
     LOGIN_LOCKED = "login_locked"
+    KEY_INVALID = "key_invalid"
+    TIMESTAMP_OUTSIDE_WINDOW = "timestamp_outside_window"
+    SIGNATURE_USED = "signature_used"
+    TOO_MANY_KEYS = "too_many_keys"
     EMAIL_TAKEN = "email_taken"
     PASSWORD_REFUSED = "password_refused"  # noqa: S105
     FORBIDDEN = "forbidden"
@@ -250,6 +255,13 @@ def _own_error(raised: Exception) -> ApiError | None:
     if isinstance(raised, SessionsUnavailableError):
         _LOG.warning("sessions_unavailable", error=str(raised))
         return _unavailable("Logins cannot be checked now.")
+    if isinstance(raised, LimitReachedError):
+        return ApiError(
+            ErrorCode.RATE_LIMITED,
+            f"Too many attempts; try again in {raised.retry_after_s} s.",
+            status=HTTPStatus.TOO_MANY_REQUESTS,
+            retry_after_s=raised.retry_after_s,
+        )
     if isinstance(raised, ActionRefusedError):
         denied = raised.code == "permission_denied"
         return ApiError(

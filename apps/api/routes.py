@@ -9,6 +9,7 @@ from typing import Final
 
 from django.urls import URLPattern, URLResolver, path
 
+from apps.api.auth import keys
 from apps.api.auth import views as auth
 from apps.api.custody.routes import CUSTODY
 from apps.api.exchange import ExchangeView
@@ -21,6 +22,8 @@ AUTH: Final = [
     path("auth/refresh", auth.RefreshView.as_view(), name="refresh"),
     path("auth/logout", auth.LogoutView.as_view(), name="logout"),
     path("me", auth.MeView.as_view(), name="me"),
+    path("keys", keys.KeysView.as_view(), name="keys"),
+    path("keys/<str:key_id>", keys.KeyView.as_view(), name="key"),
 ]
 
 app_name = "api"

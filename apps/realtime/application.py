@@ -16,10 +16,11 @@ from prometheus_client import Counter, Gauge
 from apps.accounts.tokens import access_verify
 from apps.core.addresses import is_loopback
 from apps.realtime.hub import Hub
+from apps.realtime.key_logins import ApiKeyLogins
 from apps.realtime.limits import DEFAULT_LIMITS, RealtimeLimits
 from apps.realtime.outbox import CLOSE_TOO_SLOW
 from apps.realtime.runner import HubRunner, run_for_ever
-from apps.realtime.session import Session, Verify
+from apps.realtime.session import KeyLogins, Session, Verify
 from apps.realtime.state import StateBoard
 
 PATH: Final = "/ws/"
@@ -45,11 +46,13 @@ class RealtimeApplication:
         engine_address: str,
         limits: RealtimeLimits = DEFAULT_LIMITS,
         verify: Verify = access_verify,
+        keys: KeyLogins | None = None,
         reads_history: bool = True,
     ) -> None:
         self.hub = Hub(limits)
         self._limits = limits
         self._verify = verify
+        self._keys = keys or ApiKeyLogins()
         self._sessions: dict[Session, str] = {}
         self._of_address: CountOf[str] = CountOf()
         self.states = StateBoard(self._broadcast, lambda: self.hub.event_seq)
@@ -92,7 +95,7 @@ class RealtimeApplication:
         if refusal:
             await _close(send, CLOSE_TOO_MANY_SOCKETS, refusal)
             return
-        session = Session(self.hub, self.states, self._verify)
+        session = Session(self.hub, self.states, self._verify, self._keys, address)
         self._enter(session, address)
         try:
             await self._converse(session, receive, send)

@@ -6,7 +6,7 @@ Invariant: nothing from outside gets past this module unchecked in type, length 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from apps.realtime.limits import RealtimeLimits
@@ -14,11 +14,13 @@ from apps.realtime.limits import RealtimeLimits
 CHANNEL_CHARS_MAX: Final = 64
 TOKEN_CHARS_MAX: Final = 2_000
 ID_CHARS_MAX: Final = 64
-_FIELDS: Final = {
-    "subscribe": {"channels"},
-    "unsubscribe": {"channels"},
-    "auth": {"token"},
-    "ping": set[str](),
+PROOF_CHARS_MAX: Final = 128
+_KEY_FIELDS: Final = ("key", "timestamp", "signature")
+_FIELDS: Final[dict[str, tuple[set[str], ...]]] = {
+    "subscribe": ({"channels"},),
+    "unsubscribe": ({"channels"},),
+    "auth": ({"token"}, set(_KEY_FIELDS)),
+    "ping": (set(),),
 }
 
 
@@ -32,13 +34,26 @@ class BadRequestError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyProof:
+    """A login by API key, as stated."""
+
+    key: str
+    timestamp: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request. `id` is the client's own name for it and comes back with the answer."""
+    """One request. `id` is the client's own name for it and comes back with the answer.
+
+    An `auth` has a token or a proof.
+    """
 
     op: str
     id: str | int | None = None
     channels: tuple[str, ...] = ()
-    token: str = ""
+    token: str = field(default="", repr=False)
+    proof: KeyProof | None = None
 
 
 def parse_request(text: str, limits: RealtimeLimits) -> Request:
@@ -61,15 +76,15 @@ def parse_request(text: str, limits: RealtimeLimits) -> Request:
             f"op was {str(op)[:40]!r}, expected one of {', '.join(_FIELDS)}",
             request_id,
         )
-    if set(stated) != _FIELDS[op]:
-        raise BadRequestError(
-            "bad_fields", f"{op} takes {sorted(_FIELDS[op])} and id, nothing else", request_id
-        )
+    if set(stated) not in _FIELDS[op]:
+        taken = " or ".join(str(sorted(fields)) for fields in _FIELDS[op])
+        raise BadRequestError("bad_fields", f"{op} takes {taken} and id, nothing else", request_id)
     return Request(
         op=op,
         id=request_id,
         channels=_channels(stated.get("channels"), limits, request_id),
         token=_token(stated.get("token"), request_id),
+        proof=_proof(stated, request_id),
     )
 
 
@@ -105,3 +120,20 @@ def _token(value: Any, request_id: str | int | None) -> str:
     if not isinstance(value, str) or not value or len(value) > TOKEN_CHARS_MAX:
         raise BadRequestError("bad_fields", "token must be an access token", request_id)
     return value
+
+
+def _proof(stated: dict[str, Any], request_id: str | int | None) -> KeyProof | None:
+    if "key" not in stated:
+        return None
+    timestamp = stated["timestamp"]
+    if isinstance(timestamp, int) and not isinstance(timestamp, bool):
+        timestamp = str(timestamp)
+    values = (stated["key"], timestamp, stated["signature"])
+    if not all(isinstance(value, str) and 0 < len(value) <= PROOF_CHARS_MAX for value in values):
+        raise BadRequestError(
+            "bad_fields",
+            "key and signature must be text, timestamp milliseconds since 1970",
+            request_id,
+        )
+    key, timestamp, signature = values
+    return KeyProof(key=key, timestamp=timestamp, signature=signature)

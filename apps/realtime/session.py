@@ -1,8 +1,8 @@
 """What one client has asked for: its requests, its subscriptions, who it is, and its limits.
 
 No input or output of its own: texts come in by `receive`, answers go to the outbox. Invariant:
-private channels are subscribed only while a verified token of their user is in force; when it ends,
-so do they, and the client is told.
+private channels are subscribed only while a verified token or key of their user is in force; when
+it ends, so do they, and the client is told.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -20,7 +21,7 @@ from apps.accounts.tokens import SessionsUnavailableError, TokenError
 from apps.realtime.encoding import encode
 from apps.realtime.hub import PRIVATE_CHANNELS, Hub, UnknownChannelError
 from apps.realtime.limits import RealtimeLimits
-from apps.realtime.messages import BadRequestError, Request, parse_request
+from apps.realtime.messages import BadRequestError, KeyProof, Request, parse_request
 from apps.realtime.outbox import Outbox
 from apps.realtime.state import StateBoard
 
@@ -30,21 +31,36 @@ CLOSE_BAD_MESSAGES: Final = 4400
 ERRORS_MAX: Final = 100  # of one socket; beyond it the client is not going to get it right
 
 Verify = Callable[[str], Principal]
+Check = Callable[[], Principal]
 _LOG: Final = structlog.get_logger("quantatrade.realtime")
+
+
+class KeyLogins(Protocol):
+    """How a socket's client proves itself by API key, and is asked again whether it still may."""
+
+    def verify(self, proof: KeyProof, address: str) -> Principal:
+        """Return whose key signed the proof. TokenError, SessionsUnavailableError."""
+
+    def recheck(self, key_id: str, address: str) -> Principal:
+        """Return the same of a key that proved itself before."""
 
 
 class Session:
     """One socket's conversation."""
 
-    def __init__(self, hub: Hub, states: StateBoard, verify: Verify) -> None:
+    def __init__(
+        self, hub: Hub, states: StateBoard, verify: Verify, keys: KeyLogins, address: str = ""
+    ) -> None:
         self._hub = hub
         self._states = states
         self._verify = verify
+        self._keys = keys
+        self._address = address
         self._limits: RealtimeLimits = hub.limits
         self.outbox = Outbox(hub.limits)
         self._subscriptions: dict[str, None] = {}
         self._principal: Principal | None = None
-        self._token = ""
+        self._recheck: Check | None = None  # says whether the login still stands
         self._allowance = float(hub.limits.message_burst)
         self._allowance_s = time.monotonic()
         self._errors = 0
@@ -88,16 +104,16 @@ class Session:
             self._leave(name)
 
     async def check_login(self) -> None:
-        """End the private channels if the token has expired or its session has ended."""
-        if self._principal is None:
+        """End the private channels if token, session or key is no longer in force."""
+        if self._principal is None or self._recheck is None:
             return
-        token = self._token
+        recheck, expires_at = self._recheck, self._principal.expires_at
         try:
-            if datetime.now(UTC) >= self._principal.expires_at:
+            if expires_at is not None and datetime.now(UTC) >= expires_at:
                 raise TokenError("token_expired", "The access token has expired; refresh it.")
-            await self._verified(token)
+            await self._verified(recheck)
         except TokenError as error:
-            if token == self._token:
+            if recheck is self._recheck:  # nobody has logged in anew meanwhile
                 self._forget_login()
                 self._answer("auth_ended", None, error={"code": error.code, "message": str(error)})
         except SessionsUnavailableError:
@@ -144,8 +160,11 @@ class Session:
         self._answer("unsubscribed", request.id, channels=list(request.channels))
 
     async def _auth(self, request: Request) -> None:
+        first: Check = partial(self._verify, request.token)
+        if request.proof is not None:
+            first = partial(self._keys.verify, request.proof, self._address)
         try:
-            principal = await self._verified(request.token)
+            principal = await self._verified(first)
         except TokenError as error:
             raise BadRequestError(error.code, str(error), request.id) from None
         except SessionsUnavailableError:
@@ -154,23 +173,27 @@ class Session:
             ) from None
         if self._principal is not None and principal.user_id != self._principal.user_id:
             self._forget_login()
-        self._principal, self._token = principal, request.token
-        expires_at = principal.expires_at.astimezone(UTC)
+        self._principal, self._recheck = principal, first
+        if principal.key_id:
+            self._recheck = partial(self._keys.recheck, principal.key_id, self._address)
+        expires_at = principal.expires_at
         self._answer(
             "authenticated",
             request.id,
             user_id=principal.user_id,
-            expires_at=f"{expires_at:%Y-%m-%dT%H:%M:%S}Z",
+            expires_at=None
+            if expires_at is None
+            else f"{expires_at.astimezone(UTC):%Y-%m-%dT%H:%M:%S}Z",
         )
 
     async def _ping(self, request: Request) -> None:
         self._answer("pong", request.id)
 
-    async def _verified(self, token: str) -> Principal:
+    async def _verified(self, check: Check) -> Principal:
         # It may look into Redis: not in the loop that feeds everybody else.
         try:
             async with asyncio.timeout(self._limits.verify_timeout_s):
-                return await asyncio.to_thread(self._verify, token)
+                return await asyncio.to_thread(check)
         except TimeoutError:
             raise SessionsUnavailableError("Redis did not answer in time") from None
 
@@ -178,7 +201,7 @@ class Session:
         for name in PRIVATE_CHANNELS:
             if name in self._subscriptions:
                 self._leave(name)
-        self._principal, self._token = None, ""
+        self._principal, self._recheck = None, None
 
     def _leave(self, name: str) -> None:
         del self._subscriptions[name]

@@ -32,7 +32,8 @@ _PASSED_ON_PREFIXES = ("QT_", "DJANGO_")
 _CUSTODY_VARIABLES = (
     "QT_CUSTODY_URL", "QT_CUSTODY_TOKEN", "QT_CUSTODY_WEBHOOK_SECRET", "QT_CUSTODY_WALLETS",
 )  # fmt: skip
-_KEPT_BACK = frozenset({"DJANGO_SECRET_KEY", *_CUSTODY_VARIABLES, "QT_CUSTODY_SIMULATOR_URL"})
+_DJANGO_KEYS = ("DJANGO_SECRET_KEY", "DJANGO_SECRET_KEY_FALLBACKS")
+_KEPT_BACK = frozenset({*_DJANGO_KEYS, *_CUSTODY_VARIABLES, "QT_CUSTODY_SIMULATOR_URL"})
 _ROLE_VARIABLES = ("DATABASE_OWNER_URL", "DATABASE_MIRROR_URL")
 
 
@@ -180,8 +181,8 @@ class Configuration:
         }
 
     def django_key(self) -> dict[str, str]:
-        """The operator's Django key; without one the settings read our own from its file."""
-        return {name: self.given[name] for name in ("DJANGO_SECRET_KEY",) if self.given.get(name)}
+        """The operator's Django keys; without one the settings read our own from its file."""
+        return {name: self.given[name] for name in _DJANGO_KEYS if self.given.get(name)}
 
     @property
     def simulates_custodian(self) -> bool:

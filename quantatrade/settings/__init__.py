@@ -27,6 +27,7 @@ VAR_DIR = Path(environment.text("QT_VAR") or BASE_DIR / "var").resolve()
 
 DEBUG = environment.flag("QT_DEBUG")
 SECRET_KEY = environment.secret_key(VAR_DIR)
+SECRET_KEY_FALLBACKS = environment.former_secret_keys()
 PUBLIC_ORIGIN, _public_host = environment.public_origin("QT_PUBLIC_URL")
 _https = PUBLIC_ORIGIN.startswith("https://")
 ALLOWED_HOSTS = environment.allowed_hosts(_public_host)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from typing import Any, Final
 
 REST_FRAMEWORK: Final[dict[str, Any]] = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.api.authentication.BearerAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "apps.api.authentication.SignatureAuthentication",
+        "apps.api.authentication.BearerAuthentication",
+    ],
     "DEFAULT_PERMISSION_CLASSES": ["apps.api.authentication.IsLoggedIn"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],

@@ -129,6 +129,7 @@ UNFOLD: Final[dict[str, Any]] = {
                 "People and records",
                 _item("Logins", "badge", "accounts_user"),
                 _item("Registrations", "how_to_reg", "accounts_engineregistration"),
+                _item("API keys", "key", "accounts_apikey"),
                 _item("Audit log", "policy", "audit_auditentry"),
                 _item("Action runs", "play_circle", "audit_actionrun"),
                 _item("Records on their way", "outbox", "audit_outboxrow"),

@@ -116,6 +116,20 @@ def secret_key(var: Path) -> str:
     return key
 
 
+def former_secret_keys() -> list[str]:
+    """Return the keys in DJANGO_SECRET_KEY_FALLBACKS, separated by white space, newest first.
+
+    What they sealed can still be opened; nothing new is signed or sealed with them.
+    """
+    keys = text("DJANGO_SECRET_KEY_FALLBACKS").split()
+    if any(len(key) < SECRET_KEY_CHARS_MIN for key in keys):
+        raise ImproperlyConfigured(
+            "DJANGO_SECRET_KEY_FALLBACKS held a key that is too short, "
+            f"expected at least {SECRET_KEY_CHARS_MIN} characters each"
+        )
+    return keys
+
+
 def public_origin(name: str) -> tuple[str, str]:
     """Return (origin, host) of the public URL in `name`, e.g. ('https://x.org:8443', 'x.org')."""
     url = text(name) or "http://127.0.0.1:8000"

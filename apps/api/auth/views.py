@@ -32,7 +32,7 @@ from apps.api.auth.serializers import (
     TokensBody,
     UserBody,
 )
-from apps.api.authentication import principal_of
+from apps.api.authentication import IsPerson, principal_of
 from apps.api.errors import ApiError, ErrorCode
 from apps.api.requests import client_address, request_id, valid_data
 
@@ -111,6 +111,8 @@ class RefreshView(APIView):
 
 class LogoutView(APIView):
     """End this session."""
+
+    permission_classes = (IsPerson,)
 
     @extend_schema(request=None, responses={204: None}, tags=["auth"])
     def post(self, request: Request) -> Response:

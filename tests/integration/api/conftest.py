@@ -6,6 +6,9 @@ import pytest
 from rest_framework.test import APIClient
 
 from tests.fixtures_database import DatabaseHandle
+from tests.integration.trading.exchange import exchange
+
+__all__ = ["api", "exchange"]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from django.db import transaction
 
+from apps.accounts.models import ApiKey
 from apps.api.models import IdempotentRequest
 from apps.audit.models import ActionRun, OutboxRow, RefusalCount
 from apps.audit.services import audit_record, outbox_chain
@@ -29,6 +30,9 @@ def audit_rows(user_id: int) -> None:
         if is_chained:
             outbox_chain()
     content = OutboxRow.objects.get().content
+    ApiKey.objects.create(
+        key_id="0" * 32, user_id=user_id, label="bot", sealed=b"\x01", addresses=["192.0.2.0/24"]
+    )
     ActionRun.objects.create(id=uuid.uuid4(), content=content)
     minute = datetime(2031, 5, 6, 7, 8, tzinfo=UTC)
     RefusalCount.objects.create(

@@ -35,7 +35,7 @@ CUSTODY_TABLES = {
     "custody_transfer",
     "custody_webhook",
 }
-APPENDED_TABLES = {"audit_outbox", "trading_importedcandle"} | CUSTODY_TABLES
+APPENDED_TABLES = {"accounts_apikey", "audit_outbox", "trading_importedcandle"} | CUSTODY_TABLES
 WRITABLE = {
     "INSERT": OWN_TABLES | KEPT_TABLES | APPENDED_TABLES,
     "UPDATE": OWN_TABLES | KEPT_TABLES,

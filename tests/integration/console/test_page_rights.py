@@ -26,6 +26,7 @@ RECORDS: dict[str, object] = {
     "accounts.tradingaccount": ALICE,
     "accounts.user": None,  # the one who looks
     "accounts.engineregistration": None,  # the newest
+    "accounts.apikey": None,
     "markets.asset": BTC,
     "markets.market": BTC_USDT,
     "ledger.account": "customer_funds",

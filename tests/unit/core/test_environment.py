@@ -148,3 +148,13 @@ def test_a_demo_is_what_says_so_and_never_a_production_installation(
     monkeypatch.setenv("QT_PRODUCTION", "1")
     with pytest.raises(ImproperlyConfigured, match="QT_DEMO was 1 in a production installation"):
         environment.demo("QT_DEMO")
+
+
+def test_former_secret_keys_are_a_list_and_none_is_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DJANGO_SECRET_KEY_FALLBACKS", raising=False)
+    assert environment.former_secret_keys() == []
+    monkeypatch.setenv("DJANGO_SECRET_KEY_FALLBACKS", f"{'a' * 50} {'b' * 60}\n")
+    assert environment.former_secret_keys() == ["a" * 50, "b" * 60]
+    monkeypatch.setenv("DJANGO_SECRET_KEY_FALLBACKS", f"{'a' * 50} short")
+    with pytest.raises(ImproperlyConfigured, match="held a key that is too short"):
+        environment.former_secret_keys()

@@ -13,13 +13,15 @@ from apps.accounts.principal import Principal
 from apps.accounts.roles import Role
 from apps.accounts.tokens import SessionsUnavailableError, TokenError
 from apps.realtime.limits import RealtimeLimits
-from apps.realtime.messages import BadRequestError, parse_request
+from apps.realtime.messages import BadRequestError, KeyProof, parse_request
 from apps.realtime.outbox import CLOSE_TOO_SLOW, Outbox
 from apps.realtime.session import CLOSE_BAD_MESSAGES, CLOSE_TOO_MANY_MESSAGES, ERRORS_MAX, Session
 from apps.realtime.state import StateBoard
 from engine.proto.records import Side
 from tests.unit.realtime.support import Feed
 
+ADDRESS = "192.0.2.1"
+PROOF = {"op": "auth", "key": "k1", "timestamp": 1_700_000_000_000, "signature": "ab"}
 LIMITS = RealtimeLimits(message_burst=1_000)
 
 
@@ -41,14 +43,33 @@ class Logins:
         )
 
 
+class Keys:
+    """One key, of user 7, in force until a test says otherwise."""
+
+    def __init__(self) -> None:
+        self.refusal: Exception | None = None
+        self.asked: list[tuple[str, str]] = []
+
+    def verify(self, proof: KeyProof, address: str) -> Principal:
+        assert (proof.timestamp, proof.signature) == ("1700000000000", "ab")
+        return self.recheck(proof.key, address)
+
+    def recheck(self, key_id: str, address: str) -> Principal:
+        self.asked.append((key_id, address))
+        if self.refusal is not None:
+            raise self.refusal
+        return Principal(user_id=7, role=Role.TRADER, session_id="", expires_at=None, key_id=key_id)
+
+
 class Talk:
     """A session on a hub that a kernel feeds."""
 
     def __init__(self, limits: RealtimeLimits = LIMITS) -> None:
         self.feed = Feed(limits)
         self.logins = Logins()
+        self.keys = Keys()
         states = StateBoard(lambda _text: None, lambda: self.feed.hub.event_seq)
-        self.session = Session(self.feed.hub, states, self.logins.verify)
+        self.session = Session(self.feed.hub, states, self.logins.verify, self.keys, ADDRESS)
 
     async def say(self, **request: Any) -> list[dict[str, Any]]:
         await self.session.receive(json.dumps(request))
@@ -79,6 +100,13 @@ class Talk:
         ('{"op":"subscribe","channels":["a"],"user_id":2}', "bad_fields"),
         ('{"op":"auth","token":5}', "bad_fields"),
         ('{"op":"auth","token":""}', "bad_fields"),
+        ('{"op":"auth","key":"a","timestamp":1}', "bad_fields"),
+        ('{"op":"auth","key":"a","timestamp":1,"signature":"b","token":"c"}', "bad_fields"),
+        ('{"op":"auth","key":"","timestamp":1,"signature":"b"}', "bad_fields"),
+        ('{"op":"auth","key":1,"timestamp":1,"signature":"b"}', "bad_fields"),
+        ('{"op":"auth","key":"a","timestamp":true,"signature":"b"}', "bad_fields"),
+        ('{"op":"auth","key":"a","timestamp":1.5,"signature":"b"}', "bad_fields"),
+        (f'{{"op":"auth","key":"a","timestamp":1,"signature":"{"b" * 129}"}}', "bad_fields"),
         ('{"op":"ping","id":{}}', "bad_fields"),
         ('{"op":"ping","id":true}', "bad_fields"),
         ('{"op":"ping","id":1e300}', "bad_fields"),
@@ -157,6 +185,35 @@ async def test_an_expired_token_ends_the_login_even_if_nobody_can_be_asked() -> 
     await talk.session.check_login()
     (ended,) = await talk.heard()
     assert ended["error"]["code"] == "token_expired"
+
+
+async def test_a_key_logs_a_socket_in_without_an_end_and_is_asked_about_again() -> None:
+    talk = Talk()
+    (answer,) = await talk.say(**PROOF)
+    assert answer == {"type": "authenticated", "user_id": 7, "expires_at": None}
+    await talk.session.check_login()
+    assert await talk.heard() == []
+    assert talk.keys.asked == [("k1", ADDRESS), ("k1", ADDRESS)]
+
+
+async def test_a_revoked_key_ends_the_private_channels_and_not_the_public_ones() -> None:
+    talk = Talk()
+    await talk.say(**PROOF)
+    await talk.say(op="subscribe", channels=["orders", "trades.BTCUSDT"])
+    talk.keys.refusal = TokenError("key_invalid", "The key is not valid.")
+    await talk.session.check_login()
+    (ended,) = await talk.heard()
+    assert (ended["type"], ended["error"]["code"]) == ("auth_ended", "key_invalid")
+    assert talk.feed.hub.users == {}
+    assert talk.feed.hub.channel("trades.BTCUSDT", None).is_wanted
+
+
+async def test_a_key_that_is_refused_logs_nobody_in() -> None:
+    talk = Talk()
+    talk.keys.refusal = TokenError("key_invalid", "The key is not valid.")
+    (error,) = await talk.say(**PROOF)
+    assert error["error"]["code"] == "key_invalid"
+    assert talk.session.user_id is None
 
 
 async def test_without_redis_nobody_is_let_in() -> None:
