@@ -17,7 +17,9 @@ PREPARE = "prepare"
 """The step between the stores and whoever needs a migrated database."""
 
 SERVERS = ("postgres", "redis", "nats")
-NAMES = (*SERVERS, "engine", "relay", "mirror", "web", "edge", "worker", "beat", "custodian")
+NAMES = (
+    *SERVERS, "engine", "relay", "mirror", "web", "edge", "worker", "beat", "custodian", "demo",
+)  # fmt: skip
 ENGINE_START_TIMEOUT_S = 600.0  # a long journal is replayed before the first answer
 WEB_THREADS = 8
 WS_MESSAGE_BYTES_MAX = 16_384  # from a client
@@ -41,6 +43,8 @@ def all_processes(configuration: Configuration) -> list[ProcessSpec]:
     }
     if configuration.simulates_custodian:
         makers["custodian"] = _custodian
+    if configuration.runs_demo:
+        makers["demo"] = _demo
     return [
         maker(configuration)
         for name, maker in makers.items()
@@ -62,12 +66,14 @@ def external_processes(configuration: Configuration) -> dict[str, str]:
 
 def require_free_ports(configuration: Configuration) -> None:
     """Refuse to start while another program listens on a port of ours."""
-    external = external_processes(configuration)
+    not_ours = {*external_processes(configuration)}
+    if not configuration.simulates_custodian:
+        not_ours.add("custodian")
+    if not configuration.runs_demo:
+        not_ours.add("demo")
     for port_name, port in configuration.ports.items():
         process = port_name.partition("_")[0]
-        if process not in external and not (
-            process == "custodian" and not configuration.simulates_custodian
-        ):
+        if process not in not_ours:
             require_free(process, [port])
 
 
@@ -87,6 +93,8 @@ def health_addresses(configuration: Configuration) -> str:
         health[name] = f"http://{_address(ports[name])}/readyz"
     if configuration.simulates_custodian:
         health["custodian"] = f"http://{_address(ports['custodian'])}/readyz"
+    if configuration.runs_demo:
+        health["demo"] = f"http://{_address(ports['demo_telemetry'])}/readyz"
     if "engine" in external:
         health["engine"] = f"grpc://{external['engine']}"
         del health["relay"]
@@ -301,6 +309,33 @@ def _custodian(configuration: Configuration) -> ProcessSpec:
             "QT_CUSTODIAN_WALLET": configuration.secrets["custody_wallet"],
             "QT_CUSTODIAN_WEBHOOK_URL": f"http://{_address(edge)}/webhooks/custody",
             "QT_PROCESS": "custodian",
+        },
+        directory=ROOT,
+        start_timeout_s=60.0,
+    )  # fmt: skip
+
+
+def _demo(configuration: Configuration) -> ProcessSpec:
+    telemetry, edge = configuration.ports["demo_telemetry"], configuration.ports["edge"]
+    return ProcessSpec(
+        name="demo",
+        command=(
+            sys.executable, "-m", "quantatrade.demo",
+            "--telemetry-port", str(telemetry),
+        ),
+        probe=http_probe(HOST, telemetry, "/readyz"),
+        address=_address(telemetry),
+        ports=(telemetry,),
+        # Last, so that it takes no time from what must be healthy first.
+        after=(PREPARE, *_after(configuration, "engine"), "web", "edge", "worker", "custodian"),
+        uses=("engine", "mirror", "beat"),
+        environment={
+            **configuration.common(),
+            **configuration.django_key(),
+            **configuration.addresses("DATABASE_URL", "REDIS_URL", "ENGINE_ADDRESS"),
+            "QT_CUSTODY_SIMULATOR_URL": configuration.custodian_url,
+            "QT_DEMO_EDGE_URL": f"http://{_address(edge)}",
+            "QT_PROCESS": "demo",
         },
         directory=ROOT,
         start_timeout_s=60.0,

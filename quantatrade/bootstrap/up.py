@@ -14,12 +14,18 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 from quantatrade.bootstrap.configuration import (
     ROOT,
     Configuration,
     load_configuration,
     state_directory,
+)
+from quantatrade.bootstrap.demo_logins import (
+    DemoLogin,
+    demo_logins_file,
+    ensure_demo_logins,
 )
 from quantatrade.bootstrap.environment import Environment, ensure_environment
 from quantatrade.bootstrap.failure import BootstrapError
@@ -36,7 +42,7 @@ from quantatrade.bootstrap.status import (
     write_status,
 )
 from quantatrade.bootstrap.supervisor import Ready, Supervisor
-from quantatrade.bootstrap.table import summary_table
+from quantatrade.bootstrap.table import render, summary_table
 from quantatrade.bootstrap.teller import Teller
 
 UP_VARIABLES = """\
@@ -180,9 +186,16 @@ def _supervise(state: StateDirectory, *, production: bool, wants_demo: bool) -> 
 def _run(
     configuration: Configuration, teller: Teller, *, is_detached: bool, production: bool
 ) -> int:
+    demo_logins, are_new = (
+        ensure_demo_logins(configuration.state) if configuration.runs_demo else ([], False)
+    )
+
     def on_ready(ready: Ready) -> None:
         teller.show(f"\n{summary_table(ready.status)}\n\nConsole: {ready.status.console_url}")
         _tell_operator(teller, ready.operator, production=production)
+        if demo_logins:
+            path = demo_logins_file(configuration.state)
+            _tell_demo(teller, demo_logins, path, are_new=are_new)
         if is_detached:
             teller.detach()
         else:
@@ -208,6 +221,15 @@ def _tell_operator(teller: Teller, operator: Operator | None, *, production: boo
         teller.show(f"Login:   {operator.username}   (the password was shown when it was made)")
     elif production:
         teller.show("Login:   made with `manage.py createsuperuser`")
+
+
+def _tell_demo(teller: Teller, logins: list[DemoLogin], path: Path, *, are_new: bool) -> None:
+    """Show who can log in to the demo, and the passwords in the one run that made them."""
+    teller.show(f"Demo:    play money; markets move in a moment. All logins: {path}")
+    if are_new:
+        people = [each for each in logins if each.is_for_people]
+        rows = [(each.role, each.email, each.password) for each in people]
+        teller.show(render(("ROLE", "LOGIN", "PASSWORD"), rows))
 
 
 def _say(text: str) -> None:

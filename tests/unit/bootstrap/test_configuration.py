@@ -46,7 +46,7 @@ def test_external_servers_are_not_started_and_the_relay_lives_beside_the_engine(
         "relay": "beside the engine",
     }
     started = [spec.name for spec in all_processes(made)]
-    assert started == ["mirror", "web", "edge", "worker", "beat", "custodian"]
+    assert started == ["mirror", "web", "edge", "worker", "beat", "custodian", "demo"]
 
 
 def test_roles_are_derived_from_an_administrative_url_keeping_its_options(tmp_path: Path) -> None:
@@ -100,6 +100,7 @@ def test_each_process_gets_the_secrets_that_it_needs_and_no_others(tmp_path: Pat
         "worker": sorted([*platform, *custody]),
         "beat": platform,
         "custodian": custody,
+        "demo": ["DATABASE_URL", "DJANGO_SECRET_KEY", "REDIS_URL"],
     }
 
 
@@ -145,6 +146,12 @@ def test_the_demo_runs_beside_the_simulated_custodian_alone(tmp_path: Path) -> N
     assert [name for name, each in made.items() if each.runs_demo] == ["plain"]
     stated = {name: each.common()["QT_DEMO"] for name, each in made.items()}
     assert stated == {"plain": "1", "refused": "0", "production": "0", "real": "0"}
+    with_process = [
+        name
+        for name, each in made.items()
+        if "demo" in [spec.name for spec in all_processes(each)] or "demo" in health_addresses(each)
+    ]
+    assert with_process == ["plain"]
 
 
 def test_no_secret_stands_on_a_command_line(tmp_path: Path) -> None:
