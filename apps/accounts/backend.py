@@ -16,7 +16,6 @@ from apps.accounts.limits import LimitReachedError
 from apps.accounts.login import credentials_check
 from apps.accounts.models import User
 from apps.accounts.roles import ROLE_PREFIXES, role_has_permission
-from apps.accounts.tokens import SessionsUnavailableError
 
 _LOG: Final = structlog.get_logger("quantatrade.login")
 
@@ -33,6 +32,8 @@ class RoleBackend(ModelBackend):
     ) -> User | None:
         """Return the login if name and password are right; PermissionDenied beyond the limits.
 
+        SessionsUnavailableError if attempts cannot be counted: then nobody can log in, and to say
+        that the password is wrong would be a lie (`middleware` answers it with 503).
         Without a request there is no stranger: a command of ours asks, and nothing is counted.
         """
         if username is None or password is None:
@@ -43,7 +44,7 @@ class RoleBackend(ModelBackend):
         address = request.META.get("REMOTE_ADDR", "unknown")
         try:
             return credentials_check(login=username, password=password, address=address)
-        except (LimitReachedError, SessionsUnavailableError) as error:
+        except LimitReachedError as error:
             _LOG.warning("console_login_refused", ip=address, error=str(error))
             raise PermissionDenied from error
 

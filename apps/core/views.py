@@ -32,6 +32,7 @@ _SENTENCES: Final = {
     403: "You may not see this page.",
     404: "There is no page at this address.",
     500: "Something failed on our side. It has been recorded.",
+    503: "This is temporarily unavailable. Try again in a moment.",
 }
 
 View = Callable[[HttpRequest], HttpResponseBase]

@@ -11,11 +11,13 @@ import asyncio
 import os
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import CancelledError
 from functools import wraps
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
 from engine.client.aio import EngineClient
 from engine.client.connection import TIMEOUT_DEFAULT_S
+from engine.client.errors import OutcomeUnknown
 from engine.client.types import EventBatch
 
 CLOSE_TIMEOUT_S: Final = 5.0
@@ -89,8 +91,15 @@ class SyncEngineClient:
         return self.call(lambda engine: _collect(engine, first_event_seq, last_event_seq))
 
     def call(self, ask: Callable[[EngineClient], Awaitable[T]]) -> T:
-        """Run anything on the asynchronous client and return what it returns."""
-        return asyncio.run_coroutine_threadsafe(self._ask(ask), self._running_loop()).result()
+        """Run anything on the asynchronous client and return what it returns.
+
+        OutcomeUnknown if the client is closed meanwhile.
+        """
+        asked = asyncio.run_coroutine_threadsafe(self._ask(ask), self._running_loop())
+        try:
+            return asked.result()
+        except CancelledError:
+            raise OutcomeUnknown("the client was closed before the answer came") from None
 
     async def _ask(self, ask: Callable[[EngineClient], Awaitable[T]]) -> T:
         if self._client is None:
@@ -116,11 +125,20 @@ class SyncEngineClient:
             self._loop = self._thread = self._client = None
         if loop is None or thread is None or self._pid != os.getpid():
             return
-        if client is not None:
-            asyncio.run_coroutine_threadsafe(client.close(), loop).result(CLOSE_TIMEOUT_S)
+        asyncio.run_coroutine_threadsafe(_wind_up(client), loop).result(CLOSE_TIMEOUT_S)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(CLOSE_TIMEOUT_S)
         loop.close()
+
+
+async def _wind_up(client: EngineClient | None) -> None:
+    """Close the client and end every task of this loop, so that nobody waits for ever."""
+    if client is not None:
+        await client.close()
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
 
 
 async def _collect(engine: EngineClient, first: int, last: int) -> list[EventBatch]:

@@ -24,6 +24,7 @@ from quantatrade.bootstrap.state_directory import require_free_space
 UV_VERSION = "0.13.9"
 STAMP = "quantatrade-stamp.json"
 UNFINISHED = "quantatrade-unfinished"
+DEVELOPMENT_TOOL = "pytest-"  # of all development tools the one that a test run cannot do without
 PYTHON_TIMEOUT_S = 30.0
 VENV_TIMEOUT_S = 300.0
 INSTALL_TIMEOUT_S = 1800.0
@@ -91,11 +92,16 @@ class Environment:
             return False
 
     def had_dev(self) -> bool:
-        """Whether the last stamp included the development tools, which are then kept."""
+        """Whether the development tools are there, by the stamp or in fact; then they are kept.
+
+        A developer's own `uv sync` writes no stamp, and `up` must not take the tools away.
+        """
         try:
-            return bool(json.loads((self.path / STAMP).read_text())["dev"])
+            if json.loads((self.path / STAMP).read_text())["dev"]:
+                return True
         except (OSError, ValueError, KeyError, TypeError):
-            return False
+            pass
+        return any(name.startswith(DEVELOPMENT_TOOL) for name in self.packages())
 
     def write_stamp(self, *, dev: bool) -> None:
         """Say that the environment is complete."""

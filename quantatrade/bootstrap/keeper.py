@@ -73,9 +73,16 @@ class Keeper:
         )
 
     def check_exit(self) -> None:
-        """To be called after SIGCHLD."""
-        if self._process is not None and self._process.poll() is not None:
-            self._exited.set()
+        """To be called after SIGCHLD.
+
+        What a dead process leaves of its group, a server's workers, dies in this very moment: they
+        would hold its port and answer without anybody looking after them.
+        """
+        process = self._process
+        if process is None or self._exited.is_set() or process.poll() is None:
+            return
+        signal_group(process.pid, signal.SIGKILL)
+        self._exited.set()
 
     async def keep(self) -> None:
         """Run the process, again and again, until `stop`; StartError if it never gets healthy."""
@@ -125,13 +132,28 @@ class Keeper:
             while not self._exited.is_set():
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._exited.wait(), interval_s)
-                if not self._exited.is_set() and not self._stopping.is_set():
-                    is_healthy = self._note_health(await self.spec.probe())
+                if self._exited.is_set() or self._stopping.is_set():
+                    continue
+                reason = await self._probe()
+                if not self._exited.is_set():
+                    is_healthy = self._note_health(reason)
                     grown_s = interval_s * PROBE_INTERVAL_GROWTH
                     interval_s = PROBE_INTERVAL_S if is_healthy else min(grown_s, PROBE_INTERVAL_S)
         finally:
             code = self._collect(process)
         return code
+
+    async def _probe(self) -> str | None:
+        """What the probe says; a process that ends meanwhile is not waited for."""
+        probe = asyncio.ensure_future(self.spec.probe())
+        ending = asyncio.ensure_future(self._exited.wait())
+        try:
+            await asyncio.wait((probe, ending), return_when=asyncio.FIRST_COMPLETED)
+            return probe.result() if probe.done() else "it has ended"
+        finally:
+            for task in (probe, ending):
+                task.cancel()
+            await asyncio.gather(probe, ending, return_exceptions=True)
 
     def _collect(self, process: subprocess.Popen[bytes]) -> int:
         """Kill what is left of the process's group and take its exit code."""

@@ -22,6 +22,7 @@ NAMES = (
 )  # fmt: skip
 ENGINE_START_TIMEOUT_S = 600.0  # a long journal is replayed before the first answer
 WEB_THREADS = 8
+EDGE_READY = "/edge/readyz"  # the edge's own: whether it serves, and reaches web at all
 WS_MESSAGE_BYTES_MAX = 16_384  # from a client
 
 _STORES = ("DATABASE_URL", "REDIS_URL", "NATS_URL", "ENGINE_ADDRESS")
@@ -89,8 +90,8 @@ def health_addresses(configuration: Configuration) -> str:
     }
     for name in ("engine", "relay", "mirror", "worker", "beat"):
         health[name] = f"http://{_address(ports[f'{name}_telemetry'])}/readyz"
-    for name in ("web", "edge"):
-        health[name] = f"http://{_address(ports[name])}/readyz"
+    health["web"] = f"http://{_address(ports['web'])}/readyz"
+    health["edge"] = f"http://{_address(ports['edge'])}{EDGE_READY}"
     if configuration.simulates_custodian:
         health["custodian"] = f"http://{_address(ports['custodian'])}/readyz"
     if configuration.runs_demo:
@@ -231,7 +232,7 @@ def _edge(configuration: Configuration) -> ProcessSpec:
             "--log-config", str(ROOT / "quantatrade" / "logging.json"),
             "quantatrade.asgi:application",
         ),
-        probe=http_probe(HOST, port, "/readyz"),
+        probe=http_probe(HOST, port, EDGE_READY),
         address=_address(port),
         ports=(port,),
         after=(PREPARE, *_after(configuration, "redis")),

@@ -258,6 +258,18 @@ def test_without_redis_nobody_logs_in_and_the_answer_says_so(
         assert response.headers["Retry-After"] == "1"
 
 
+def test_without_redis_the_console_says_unavailable_and_not_wrong_password(
+    api: APIClient, no_redis: None
+) -> None:
+    """Trap 10: nothing fails open, and an outage is not told as a mistake of the operator's."""
+    person("operator")
+    form = {"username": "operator@example.org", "password": PASSWORD}
+    response = api.post("/admin/login/", form, format="multipart", HTTP_ACCEPT="text/html")
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+    assert "temporarily unavailable" in response.content.decode()
+    assert "sessionid" not in response.cookies
+
+
 def test_passwords_and_tokens_are_in_no_log_and_no_table(
     api: APIClient, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:

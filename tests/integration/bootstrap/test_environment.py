@@ -95,6 +95,15 @@ def test_an_environment_is_made_once_and_follows_the_lock_file(root: Path) -> No
     assert calls(root) == ["plain", "plain", "dev", "dev"]
 
 
+def test_development_tools_that_somebody_installed_by_hand_stay(root: Path) -> None:
+    ensure(root)
+    (site,) = (root / ".venv").glob("lib/python*/site-packages")
+    (site / "pytest-1.dist-info").mkdir()
+    (root / "uv.lock").write_text("one\ntwo\n")
+    assert ensure(root) == ["installing the locked packages …"]
+    assert calls(root) == ["plain", "dev"]
+
+
 def test_a_damaged_environment_is_repaired(root: Path) -> None:
     ensure(root)
     environment = Environment(root)

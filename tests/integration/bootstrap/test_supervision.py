@@ -159,6 +159,39 @@ async def test_what_a_dead_process_leaves_is_killed_before_it_is_started_again(
     await keeping
 
 
+async def test_workers_of_a_killed_server_die_at_once_also_while_a_probe_hangs(
+    tmp_path: Path,
+) -> None:
+    """A worker that outlives its server holds the port and answers unsupervised."""
+    pids = tmp_path / "pids"
+    program = (
+        "import pathlib, subprocess, sys, time\n"
+        "worker = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])\n"
+        f"with pathlib.Path({str(pids)!r}).open('a') as file: print(worker.pid, file=file)\n"
+        "time.sleep(60)"
+    )
+
+    async def hang() -> str | None:
+        await asyncio.sleep(60)
+        return None
+
+    kept = Kept(replace(spec(program), probe=hang), tmp_path / "log")
+    keeping = asyncio.create_task(kept.keeper.keep())
+    await asyncio.to_thread(wait_until, lambda: pids.exists() and pids.read_text())
+    server = kept.keeper.status().pid
+    assert server is not None
+    await asyncio.sleep(0.3)  # the probe is under way
+    os.kill(server, signal.SIGKILL)
+    killed_at = time.monotonic()
+    worker = int(pids.read_text().split()[0])
+    await asyncio.to_thread(wait_until_gone, worker)
+    took_s = time.monotonic() - killed_at
+    await kept.keeper.stop()
+    await keeping
+    assert took_s < 1.5
+    assert "not healthy" not in "".join(kept.said)
+
+
 def test_children_and_grandchildren_die_with_a_killed_supervisor(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     child = (

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from engine.client import EngineUnavailable, SyncEngineClient
+from engine.client import EngineClient, EngineUnavailable, OutcomeUnknown, SyncEngineClient
 from engine.client.submitter import split_events
 from engine.client.types import outcome_of
 from engine.proto.records import (
@@ -93,3 +95,23 @@ def test_the_blocking_client_can_be_shared_by_threads_and_closed_unused() -> Non
         assert len(errors) == 4
         assert client.call(lambda _: asyncio.sleep(0, "value")) == "value"
     SyncEngineClient("127.0.0.1:1").close()
+
+
+def test_a_client_that_is_closed_lets_nobody_wait_and_leaves_no_task(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = SyncEngineClient("127.0.0.1:9")
+    begun = threading.Event()
+
+    async def for_ever(_engine: EngineClient) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lambda: client.call(for_ever))
+        assert begun.wait(10)
+        client.close()
+        with pytest.raises(OutcomeUnknown, match="was closed before the answer came"):
+            waiting.result(10)
+    gc.collect()
+    assert "Task was destroyed" not in caplog.text
