@@ -9,9 +9,11 @@ from apps.console.lag import MIRROR_CHECK
 from apps.core import views
 from apps.core.checks import INFRASTRUCTURE_CHECKS
 from apps.custody.views import webhook
+from apps.front import views as front
 
 urlpatterns = [
-    path("", views.landing, name="landing"),
+    path("", front.trading_page, name="trade"),
+    path("assets/<str:digest>/<path:path>", front.asset, name="asset"),
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz_view([*INFRASTRUCTURE_CHECKS, MIRROR_CHECK]), name="readyz"),
     path("metrics", views.metrics, name="metrics"),

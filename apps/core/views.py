@@ -99,12 +99,6 @@ def error_response(request: HttpRequest, status: HTTPStatus) -> HttpResponse:
     return response
 
 
-@require_safe
-def landing(request: HttpRequest) -> HttpResponse:
-    """The page at the root: what runs here, and where to go."""
-    return render(request, "landing.html")
-
-
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """Answer 400."""
     del exception

@@ -242,7 +242,7 @@ def test_the_strict_policy_holds_everywhere_but_in_the_console(
     assert "style-src 'self' 'unsafe-inline'" in console
 
 
-def test_the_landing_page_leads_to_console_and_health() -> None:
+def test_the_trading_page_leads_to_console_and_health() -> None:
     page = Client().get("/").content.decode()
     for url in ("/admin/", "/readyz", "/healthz"):
         assert f'href="{url}"' in page
