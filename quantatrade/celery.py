@@ -75,6 +75,7 @@ app.conf.update(
         "audit-refusals": _each("audit.store_refusals", 10.0),
         "audit-lost-runs": _each("audit.record_lost_runs", 30.0),
         "accounts-register": _each("accounts.register_waiting", 1.0),
+        "mail-send": _each("mail.send_waiting", 10.0),
         "custody-sweep": _each("custody.sweep", 2.0),
         "custody-poll": _each("custody.poll", 10.0),
     },

@@ -10,6 +10,7 @@ from apps.core import views
 from apps.core.checks import INFRASTRUCTURE_CHECKS
 from apps.custody.views import webhook
 from apps.front import views as front
+from apps.mail.views import mailbox, mailbox_message
 
 urlpatterns = [
     path("", front.trading_page, name="trade"),
@@ -18,6 +19,8 @@ urlpatterns = [
     path("readyz", views.readyz_view([*INFRASTRUCTURE_CHECKS, MIRROR_CHECK]), name="readyz"),
     path("metrics", views.metrics, name="metrics"),
     path("admin/", admin.site.urls),
+    path("mailbox/", mailbox, name="mailbox"),
+    path("mailbox/<int:message_id>", mailbox_message, name="mailbox-message"),
     path("webhooks/custody", webhook, name="custody-webhook"),
     path("api/v1/", include("apps.api.routes")),
     path("api/", include("apps.api.description")),

@@ -11,14 +11,22 @@ from django.db.models import Q
 
 from apps.accounts.models import TradingAccount, User
 from apps.accounts.roles import STAFF_ROLES, Role
-from apps.accounts.selectors import user_is_registered
+from apps.accounts.selectors import user_email, user_is_registered
 from apps.accounts.tokens import SessionsUnavailableError, sessions_end
 from apps.audit.actions import ActionRefusedError, OperatorAction
 from apps.audit.types import ActionResult, Actor
 from apps.core.engine_gateway import engine_command
+from apps.mail.services import mail_queue
 from engine.proto.records import UserStatus
 
 OBJECT_TYPE: Final = "user"
+STATUS_MAILS: Final = {
+    UserStatus.SUSPENDED: (
+        "Hello,\n\nan operator has suspended your trading. Your coins are where they were, and"
+        " you can\nstill cancel orders. Write to us if you want to know why.\n"
+    ),
+    UserStatus.ACTIVE: "Hello,\n\nan operator has opened your account for trading again.\n",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +57,12 @@ class _SetStatus(OperatorAction):
         outcome = engine_command(
             lambda engine: engine.set_user_status(user_id=self.user_id, status=self.status)
         )
+        with transaction.atomic():
+            mail_queue(
+                to_address=user_email(self.user_id),
+                subject=f"Your trading account is {self.status.name.lower()}",
+                body=STATUS_MAILS[self.status],
+            )
         return ActionResult(
             message=f"User {self.user_id} is {self.status.name.lower()}.",
             before={"status": before},

@@ -22,11 +22,19 @@ from apps.audit.services import audit_record
 from apps.audit.types import Actor, system_actor
 from apps.core.engine_gateway import engine_command
 from apps.core.wake import task_wake
+from apps.mail.services import mail_queue
 from engine.client import EngineError
 
 EMAIL_CHARS_MAX: Final = 150  # it is the name of the login as well
 PASSWORD_CHARS_MAX: Final = 256
 REGISTRATIONS_PER_RUN_MAX: Final = 100
+WELCOME: Final = """\
+Hello,
+
+your account is open. Deposit coins at your own address and place your first order.
+
+If it was not you who registered, somebody else has used your address: write to us.
+"""
 REGISTER_TASK: Final = "accounts.register_with_engine"
 
 
@@ -69,6 +77,7 @@ def user_register(
             )
             if role is Role.TRADER:
                 EngineRegistration.objects.create(user=user)
+                mail_queue(to_address=email, subject="Welcome to QuantaTrade", body=WELCOME)
                 transaction.on_commit(lambda: task_wake(REGISTER_TASK, user.pk), robust=True)
             audit_record(
                 actor=actor or Actor(user_id=user.pk, name=email, role=role),

@@ -34,3 +34,8 @@ def user_is_registered(user_id: int) -> bool:
     """Tell whether the engine knows the user."""
     rows = EngineRegistration.objects.filter(pk=user_id, engine_event_seq__isnull=False)
     return rows.exists()
+
+
+def user_email(user_id: int) -> str:
+    """Return where mail to a user goes; empty if there is no such login."""
+    return User.objects.filter(pk=user_id).values_list("email", flat=True).first() or ""

@@ -13,15 +13,26 @@ from typing import Final
 import structlog
 from django.db import transaction
 
+from apps.accounts.selectors import user_email
+from apps.core.amounts import plain
 from apps.core.engine_gateway import engine_command
 from apps.custody.cases import case_open
 from apps.custody.models import Deposit, DepositStep
 from apps.custody.types import DEPOSIT_STEPS, CaseKind, DepositState, Source
+from apps.mail.services import mail_queue
 from engine.client import EngineError, EngineRefused
 
 REASON_CHARS_MAX: Final = 255
 REFERENCE_CHARS_MAX: Final = 36
 RETRY_S_MAX: Final = 300
+CREDITED_MAIL: Final = """\
+Hello,
+
+your deposit of {coins} has been confirmed and credited. You can trade with it now.
+
+Network: {network}
+Transaction: {txid}
+"""
 _NOT_IN_REFERENCE: Final = re.compile(r"[^a-zA-Z0-9_.:/-]")
 _LOG: Final = structlog.get_logger("custody.crediting")
 
@@ -92,8 +103,21 @@ def deposit_credit(deposit_id: int, *, source: Source) -> bool:
             reason="the engine had it already" if outcome.replayed else "",
             now=now,
         )
+        _tell_owner(held)
     _LOG.info("deposit_credited", deposit_id=deposit_id, event_seq=outcome.first_event_seq)
     return True
+
+
+def _tell_owner(deposit: Deposit) -> None:
+    network = deposit.address.network
+    coins = f"{plain(deposit.amount)} {network.asset_code}"
+    mail_queue(
+        to_address=user_email(deposit.user_id),
+        subject=f"{coins} arrived",
+        body=CREDITED_MAIL.format(
+            coins=coins, network=network.network, txid=deposit.transfer.txid or "not stated"
+        ),
+    )
 
 
 def _not_credited(deposit: Deposit, error: EngineError) -> None:

@@ -178,6 +178,7 @@ class Configuration:
             "QT_WEB_URL": self.web_url,
             "QT_PRODUCTION": "1" if self.production else "0",
             "QT_DEMO": "1" if self.runs_demo else "0",
+            "QT_MAIL": "1" if self.runs_demo or self.mail() else "0",
         }
 
     def django_key(self) -> dict[str, str]:
@@ -188,6 +189,10 @@ class Configuration:
     def simulates_custodian(self) -> bool:
         """Whether we run a custodian of our own: never in production, nor beside a real one."""
         return not self.production and not self.given.get("QT_CUSTODY_URL")
+
+    def mail(self) -> dict[str, str]:
+        """What the process that sends mail needs; empty where mail is off."""
+        return {name: self.given[name] for name in ("EMAIL_URL",) if self.given.get(name)}
 
     @property
     def runs_demo(self) -> bool:

@@ -260,6 +260,7 @@ def _worker(configuration: Configuration) -> ProcessSpec:
         environment={
             **_django_environment(configuration, "worker"),
             **configuration.custody(),
+            **configuration.mail(),
             "QT_WORKER_TELEMETRY_PORT": str(telemetry),
         },
         directory=ROOT,

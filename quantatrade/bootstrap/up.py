@@ -59,6 +59,8 @@ environment:
   ENGINE_ADDRESS       an engine of yours, host:port; its relay runs beside it
   QT_PUBLIC_URL        the address that browsers use
   DJANGO_SECRET_KEY    the key that signs sessions (default: made once, kept in the state)
+  EMAIL_URL            where mail goes: smtps://user:password@host (default: no mail is sent)
+  QT_MAIL_FROM         the sender of mails
   QT_EMBEDDED_STORES   1 lets --production use the embedded PostgreSQL, Redis and NATS
 """
 DETACHED_VARIABLE = "QT_UP_DETACHED"

@@ -20,7 +20,7 @@ from quantatrade.demo.steady import FILLS, NotNowError
 
 OPEN_TIMEOUT_S: Final = 10.0
 SILENCE_MAX_S: Final = 60.0
-TOKEN_RENEWAL_S: Final = 300.0
+TOKEN_LOOK_S: Final = 20.0
 MESSAGE_BYTES_MAX: Final = 4 * 1024 * 1024
 MESSAGES_MAX: Final = 64
 PRIVATE_CHANNELS: Final = ("orders", "fills", "balances")
@@ -90,27 +90,31 @@ class Feed:
                 max_queue=MESSAGES_MAX,
                 compression=None,
             ) as socket:
-                await self._log_in(socket)
+                token = await self._log_in(socket)
                 channels = [
                     f"{kind}.{symbol}" for kind in ("book", "market") for symbol in self._symbols
                 ]
                 await _send(socket, op="subscribe", channels=[*channels, *PRIVATE_CHANNELS])
-                await self._follow(socket)
+                await self._follow(socket, token)
         finally:
             self._forget()
 
-    async def _log_in(self, socket: ClientConnection) -> None:
-        await _send(socket, op="auth", token=await self._account.token())
+    async def _log_in(self, socket: ClientConnection, known_token: str = "") -> str:
+        """Show the account's token, if it is another than the socket knows; returns it."""
+        token = await self._account.token()
+        if token != known_token:
+            await _send(socket, op="auth", token=token)
+        return token
 
-    async def _follow(self, socket: ClientConnection) -> None:
-        renew_at_s = time.monotonic() + TOKEN_RENEWAL_S
+    async def _follow(self, socket: ClientConnection, token: str) -> None:
+        look_at_s = time.monotonic() + TOKEN_LOOK_S
         while True:
             async with asyncio.timeout(SILENCE_MAX_S):
                 message = json.loads(await socket.recv())
             self.take(message)
-            if time.monotonic() > renew_at_s:
-                await self._log_in(socket)
-                renew_at_s = time.monotonic() + TOKEN_RENEWAL_S
+            if time.monotonic() > look_at_s:
+                token = await self._log_in(socket, token)
+                look_at_s = time.monotonic() + TOKEN_LOOK_S
 
     def take(self, message: dict[str, Any]) -> None:
         """Take in one message. NotNowError if one was missed, or the socket refuses."""

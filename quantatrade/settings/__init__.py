@@ -20,6 +20,16 @@ from quantatrade.settings.custody import CUSTODY_TOKEN as CUSTODY_TOKEN
 from quantatrade.settings.custody import CUSTODY_URL as CUSTODY_URL
 from quantatrade.settings.custody import CUSTODY_WALLETS as CUSTODY_WALLETS
 from quantatrade.settings.custody import CUSTODY_WEBHOOK_SECRET as CUSTODY_WEBHOOK_SECRET
+from quantatrade.settings.mail import DEFAULT_FROM_EMAIL as DEFAULT_FROM_EMAIL
+from quantatrade.settings.mail import EMAIL_BACKEND as EMAIL_BACKEND
+from quantatrade.settings.mail import EMAIL_HOST as EMAIL_HOST
+from quantatrade.settings.mail import EMAIL_HOST_PASSWORD as EMAIL_HOST_PASSWORD
+from quantatrade.settings.mail import EMAIL_HOST_USER as EMAIL_HOST_USER
+from quantatrade.settings.mail import EMAIL_PORT as EMAIL_PORT
+from quantatrade.settings.mail import EMAIL_TIMEOUT as EMAIL_TIMEOUT
+from quantatrade.settings.mail import EMAIL_USE_SSL as EMAIL_USE_SSL
+from quantatrade.settings.mail import EMAIL_USE_TLS as EMAIL_USE_TLS
+from quantatrade.settings.mail import MAIL_ON as MAIL_ON
 from quantatrade.settings.security import CONSOLE_DIRECTIVES, STRICT_DIRECTIVES
 
 BASE_DIR = Path(__file__).resolve().parent.parent.parent
@@ -51,6 +61,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "apps.core",
     "apps.audit",
+    "apps.mail",
     "apps.accounts",
     "apps.markets",
     "apps.ledger",
@@ -91,6 +102,7 @@ TEMPLATES: list[dict[str, Any]] = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "apps.core.context.demo",
             ],
         },
     },

@@ -118,6 +118,7 @@ UNFOLD: Final[dict[str, Any]] = {
                 "Markets",
                 _item("Markets", "candlestick_chart", "markets_market"),
                 _item("Assets", "toll", "markets_asset"),
+                _item("Imported candles", "history_toggle_off", "trading_importedcandle"),
             ),
             _group(
                 "System",

@@ -65,6 +65,7 @@ def sample(django_database: DatabaseHandle) -> ProcessHealth:
     """One look at one process, a trader of whom the engine is to be told, and records."""
     from apps.accounts.models import EngineRegistration
     from apps.core.models import ProcessHealth
+    from apps.trading.models import ImportedCandle
     from tests.integration.console.audit_rows import audit_rows
     from tests.integration.console.custody_rows import custody_rows
     from tests.people import person
@@ -74,6 +75,16 @@ def sample(django_database: DatabaseHandle) -> ProcessHealth:
     EngineRegistration.objects.create(user=trader)
     custody_rows(trader.pk)
     audit_rows(trader.pk)
+    ImportedCandle.objects.create(
+        market_id=1,
+        opened_at=datetime(2026, 1, 1, tzinfo=UTC),
+        open=2,
+        high=3,
+        low=1,
+        close=2,
+        volume=5,
+        source="a recording",
+    )
     return ProcessHealth.objects.create(
         process="relay",
         state="not_ready",

@@ -37,6 +37,7 @@ RECORDS: dict[str, object] = {
     "trading.openorder": None,  # the newest
     "trading.orderhistory": 3,
     "trading.trade": None,  # the newest
+    "trading.importedcandle": None,
     "custody.assetnetwork": None,
     "custody.depositaddress": None,
     "custody.transfer": None,
@@ -160,7 +161,7 @@ def test_nobody_adds_changes_or_deletes_and_nothing_happens(
 def test_no_own_model_has_an_edit_permission_that_could_be_granted_by_mistake() -> None:
     mirrored = [m for m in apps.get_models() if m._meta.app_label in ("markets", "ledger")]
     mirrored += [m for m in apps.get_models() if m._meta.app_label in ("trading", "mirror")]
-    assert len(mirrored) == 12
+    assert len(mirrored) == 13
     assert all(tuple(model._meta.default_permissions) == ("view",) for model in mirrored)
 
 

@@ -41,6 +41,7 @@ OWN_APPS = (
     "core",
     "custody",
     "ledger",
+    "mail",
     "markets",
     "mirror",
     "trading",

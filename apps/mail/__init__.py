@@ -1,0 +1,1 @@
+"""Mail to people: queued with the change that it tells of, sent by a worker afterwards."""
