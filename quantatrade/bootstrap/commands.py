@@ -1,7 +1,7 @@
-"""The commands `up`, `down`, `status`, `logs`, `test`, `chaos`; every other one goes to Django.
+"""The commands that need no Django: `up`, `down`, `status`, `logs`, `test`, `chaos`, `soak`.
 
-Invariant: a `BootstrapError` becomes one message on standard error and exit status 1, and nothing
-here prints a secret but the operator's first password, once.
+Every other one goes to Django. Invariant: a `BootstrapError` becomes one message on standard error
+and exit status 1, and nothing here prints a secret but the operator's first password, once.
 """
 
 import argparse
@@ -48,7 +48,8 @@ def main(arguments: list[str]) -> int:
         "status": _status,
         "logs": _logs,
         "test": checks.test,
-        "chaos": _chaos,
+        "chaos": lambda rest: _module("quantatrade.chaos", rest),
+        "soak": lambda rest: _module("quantatrade.soak", rest),
     }
     try:
         if arguments and arguments[0] in commands:
@@ -156,13 +157,13 @@ def _logs(arguments: list[str]) -> int:
     return 0
 
 
-def _chaos(arguments: list[str]) -> int:
-    """Run a campaign in `.venv`, in an installation of its own."""
+def _module(name: str, arguments: list[str]) -> int:
+    """Become a program of ours that needs `.venv`."""
     environment = Environment(ROOT)
     if not environment.is_active:
         ensure_environment(ROOT, dev=False, say=_say_to_stderr)
     os.chdir(ROOT)
-    command = [str(environment.python), "-m", "quantatrade.chaos", *arguments]
+    command = [str(environment.python), "-m", name, *arguments]
     os.execv(environment.python, command)  # noqa: S606 - no shell is wanted
 
 
@@ -181,7 +182,7 @@ def _django(arguments: list[str]) -> int:
 
     if not arguments or arguments[0] in ("help", "--help", "-h"):
         sys.stdout.write(
-            "[bootstrap]\n    up\n    down\n    status\n    logs\n    test\n    chaos\n\n"
+            "[bootstrap]\n    up\n    down\n    status\n    logs\n    test\n    chaos\n    soak\n\n"
         )
     execute_from_command_line(["manage.py", *arguments])
     return 0
