@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import json
 from typing import Final
+from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+from apps.core.addresses import is_loopback
 from quantatrade.settings import environment
 
 SECRET_CHARS_MIN: Final = 16
@@ -42,10 +44,32 @@ def _secret(name: str) -> str:
     return value
 
 
-CUSTODY_URL = environment.text("QT_CUSTODY_URL")
+def _custodian(name: str) -> str:
+    """Return the custodian's address; in production never one of this machine, nor unencrypted."""
+    url = environment.text(name)
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    is_local = host == "localhost" or is_loopback(host)
+    if url and environment.flag("QT_PRODUCTION") and (parts.scheme != "https" or is_local):
+        raise ImproperlyConfigured(
+            f"{name} was {url!r} in a production installation, expected the https:// address of"
+            " a real custodian"
+        )
+    return url
+
+
+def _simulator(name: str) -> str:
+    """Return the simulated custodian's address; in production there may be none."""
+    url = environment.text(name)
+    if url and environment.flag("QT_PRODUCTION"):
+        raise ImproperlyConfigured(
+            f"{name} was set in a production installation: coins would come from nowhere"
+        )
+    return url
+
+
+CUSTODY_URL = _custodian("QT_CUSTODY_URL")
 CUSTODY_TOKEN = _secret("QT_CUSTODY_TOKEN")
 CUSTODY_WEBHOOK_SECRET = _secret("QT_CUSTODY_WEBHOOK_SECRET")
 CUSTODY_WALLETS = _wallets("QT_CUSTODY_WALLETS")
-CUSTODY_SIMULATOR_URL = (
-    "" if environment.flag("QT_PRODUCTION") else environment.text("QT_CUSTODY_SIMULATOR_URL")
-)
+CUSTODY_SIMULATOR_URL = _simulator("QT_CUSTODY_SIMULATOR_URL")

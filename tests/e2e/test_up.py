@@ -2,7 +2,6 @@
 
 import os
 import re
-import secrets
 import signal
 import socket
 import subprocess
@@ -180,26 +179,6 @@ def test_external_servers_are_used_and_not_started(tmp_path: Path) -> None:
         pids = [pid for pid in installation.pids() if pid is not None]
         installation.manage("down")
         installation.assert_nothing_is_left(pids)
-
-
-def test_production_starts_with_explicit_secrets_and_makes_no_login(tmp_path: Path) -> None:
-    installation = Installation(
-        var=tmp_path / "var",
-        variables={
-            "DJANGO_SECRET_KEY": secrets.token_urlsafe(48),
-            "QT_PUBLIC_URL": "https://exchange.example",
-            "QT_EMBEDDED_STORES": "1",
-        },
-    )
-    up = installation.manage("up", "--production", "--detach")
-    try:
-        assert up.returncode == 0, up.stdout + up.stderr
-        assert "Password" not in up.stdout
-        assert "Console: https://exchange.example/admin/" in up.stdout
-        count = "from apps.accounts.models import User; raise SystemExit(User.objects.count())"
-        assert installation.manage("shell", "-c", count).returncode == 0
-    finally:
-        installation.manage("down")
 
 
 def refusal(installation: Installation, *arguments: str) -> str:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from typing import Any
 
+import pytest
+
 from quantatrade.celery import app as celery_app
 from quantatrade.settings.security import CONSOLE_DIRECTIVES, STRICT_DIRECTIVES
 
@@ -70,6 +72,26 @@ def test_a_public_https_address_makes_cookies_secure() -> None:
     assert loaded["SECURE_HSTS_SECONDS"] == 31_536_000
     assert loaded["ALLOWED_HOSTS"][0] == "trade.example"
     assert loaded["CSRF_TRUSTED_ORIGINS"] == ["https://trade.example"]
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("QT_CUSTODY_SIMULATOR_URL", "http://127.0.0.1:8012"),
+        ("QT_CUSTODY_URL", "http://127.0.0.1:8012"),
+        ("QT_CUSTODY_URL", "https://localhost:8012"),
+        ("QT_CUSTODY_URL", "https://[::1]:8012"),
+        ("QT_CUSTODY_URL", "http://custodian.example"),
+        ("QT_DEMO", "1"),
+    ],
+)
+def test_production_settings_refuse_a_simulator_or_a_demo(variable: str, value: str) -> None:
+    with pytest.raises(subprocess.CalledProcessError) as refused:
+        settings_with(QT_PRODUCTION="1", **{variable: value})
+    last = str(refused.value.stderr).strip().splitlines()[-1]
+    assert "ImproperlyConfigured" in last
+    assert f"{variable} was " in last
+    assert "in a production installation" in last
 
 
 def test_the_console_policy_is_wider_than_the_strict_one_in_three_places_only() -> None:
