@@ -21,6 +21,7 @@ from engine.client import EngineRefused, EngineUnavailable, OutcomeUnknown
 
 BACKOFF_FIRST_S: Final = 1.0
 BACKOFF_MAX_S: Final = 15.0
+STEADY_S: Final = 30.0  # a step that went on for so long was no failed attempt, whatever ended it
 SILENCE_MAX_S: Final = 90.0
 
 ORDERS: Final = Counter(
@@ -69,10 +70,12 @@ async def steadily(
     """Take steps until canceled, `pause()` seconds apart, and ever rarer while they fail."""
     failures = 0
     while True:
+        began_s = time.monotonic()
         try:
             await step()
         except OUTAGES as error:
-            failures += 1
+            lasted_s = time.monotonic() - began_s
+            failures = 1 if lasted_s > STEADY_S else failures + 1
             if failures == 1:
                 _LOG.warning("waiting_for_the_exchange", part=name, error=_words(error))
             await asyncio.sleep(_backoff_s(failures, error))
