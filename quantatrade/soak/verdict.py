@@ -1,7 +1,9 @@
 """What the samples of a soak mean: arithmetic and thresholds, without a clock or a process.
 
-Memory is judged by the median of the slopes between all pairs of samples (Theil and Sen), which a
-burst or a collection does not move, after a warm-up. Invariant: every threshold is named here and
+Memory is judged after a warm-up, by growth that is both robust and sustained: the median of the
+slopes between all pairs of samples (Theil and Sen), which a burst does not move, or what the
+medians of the thirds of the time rise by each, if that is less, which a single step (a cache that
+fills, a heap that doubles once) does not move. Invariant: every threshold is named here and
 printed with its value, so a verdict can be checked by hand.
 """
 
@@ -66,6 +68,24 @@ def slope_per_s(series: Series) -> float:
     return statistics.median(slopes) if slopes else 0.0
 
 
+def sustained_slope_per_s(series: Series) -> float:
+    """Return the smaller of the rises from the first to the second third, and on to the last."""
+    third = len(series) // 3
+    if not third:
+        return 0.0
+    parts = (series[:third], series[third : 2 * third], series[2 * third :])
+    (begin, first), (middle, second), (end, last) = (
+        (statistics.median(at for at, _ in part), statistics.median(value for _, value in part))
+        for part in parts
+    )
+    return min((second - first) / (middle - begin), (last - second) / (end - middle))
+
+
+def growth_per_s(series: Series) -> float:
+    """Return how fast memory grows, if it goes on growing."""
+    return min(slope_per_s(series), sustained_slope_per_s(series))
+
+
 def thinned(series: Series) -> Series:
     """Return at most MEMORY_POINTS_MAX of the points, evenly chosen."""
     step = -(-len(series) // MEMORY_POINTS_MAX) or 1
@@ -117,7 +137,7 @@ def _memory(samples: Samples) -> list[Finding]:
                 )
             )
             continue
-        growth = slope_per_s(series) * TEN_MINUTES_S
+        growth = growth_per_s(series) * TEN_MINUTES_S
         limit = max(median * GROWTH_SHARE_MAX, GROWTH_BYTES_FLOOR)
         findings.append(
             Finding(

@@ -11,6 +11,7 @@ from quantatrade.soak.verdict import (
     MEMORY_POINTS_MAX,
     Finding,
     Samples,
+    growth_per_s,
     judge,
     percentile,
     slope_per_s,
@@ -68,6 +69,17 @@ def test_bursts_do_not_move_the_slope_and_a_leak_does() -> None:
     leak = [(at, value + at / 60) for at, value in level]
     assert abs(slope_per_s(bursts)) < 0.001
     assert slope_per_s(leak) == pytest.approx(1 / 60, rel=0.05)
+
+
+def test_one_step_is_no_growth_and_steps_that_go_on_are() -> None:
+    for moment in (100, 250, 330, 500):
+        once = [(float(at), 10.0 if at < moment else 20.0) for at in range(0, 600, 5)]
+        assert growth_per_s(once) == 0.0
+    again = [(float(at), 10.0 * (1 + at // 100)) for at in range(0, 600, 5)]
+    assert growth_per_s(again) == pytest.approx(0.1, rel=0.2)
+    leak = [(float(at), float(at)) for at in range(0, 600, 5)]
+    assert growth_per_s(leak) == pytest.approx(1.0)
+    assert growth_per_s(leak[:2]) == 0.0
 
 
 def test_a_long_series_is_thinned_evenly() -> None:
