@@ -17,8 +17,8 @@ from typing import Final
 from engine.proto.records import Side
 from quantatrade.demo.grid import Grid
 
-LEVELS: Final = 8
-LEVEL_NOTIONALS: Final = 30  # of the first level, in least notionals; the others are multiples
+LEVELS: Final = 14
+LEVEL_NOTIONALS: Final = 60  # of the first level, in least notionals; the others are multiples
 SIZE_PERCENT: Final = (70, 130)
 SPACING_PER: Final = 6_000  # of the price: about one and a half basis points between levels
 SKEW_LEVELS_MAX: Final = 2

@@ -154,6 +154,18 @@ def test_the_demo_runs_beside_the_simulated_custodian_alone(tmp_path: Path) -> N
     assert with_process == ["plain"]
 
 
+def test_only_the_worker_has_the_address_of_the_mail_server(tmp_path: Path) -> None:
+    url = {"EMAIL_URL": "smtps://me:secret@mail.example"}
+    environment = {"QT_VAR": str(tmp_path / "var"), **url}
+    state_directory(environment).prepare()
+    made = load_configuration(environment, wants_demo=False)
+    having = [spec.name for spec in all_processes(made) if "EMAIL_URL" in spec.environment]
+    assert having == ["worker"]
+    assert made.common()["QT_MAIL"] == "1"
+    silent = load_configuration({"QT_VAR": str(tmp_path / "var")}, wants_demo=False)
+    assert (silent.common()["QT_MAIL"], silent.mail()) == ("0", {})
+
+
 def test_no_secret_stands_on_a_command_line(tmp_path: Path) -> None:
     made = configuration(tmp_path, **{**EXTERNAL, "DATABASE_URL": ""})
     words = [word for spec in all_processes(made) for word in spec.command]
