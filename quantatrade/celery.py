@@ -71,6 +71,8 @@ app.conf.update(
     beat_scheduler="celery.beat:Scheduler",  # in memory: the schedule is all in the line below
     beat_schedule={
         "sample-health": _each("console.sample_health", SAMPLE_INTERVAL_S),
+        "count-trades": _each("console.count_trades", 5.0),
+        "count-days": _each("console.count_days", 60.0),
         "audit-chain": _each("audit.chain", 1.0),
         "audit-refusals": _each("audit.store_refusals", 10.0),
         "audit-lost-runs": _each("audit.record_lost_runs", 30.0),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
+from apps.console.action_page import action_page
 from apps.console.lag import MIRROR_CHECK
 from apps.core import views
 from apps.core.checks import INFRASTRUCTURE_CHECKS
@@ -18,6 +19,11 @@ urlpatterns = [
     path("healthz", views.healthz, name="healthz"),
     path("readyz", views.readyz_view([*INFRASTRUCTURE_CHECKS, MIRROR_CHECK]), name="readyz"),
     path("metrics", views.metrics, name="metrics"),
+    path(
+        "admin/act/<str:name>/<str:object_id>/",
+        admin.site.admin_view(action_page),
+        name="console-action",
+    ),
     path("admin/", admin.site.urls),
     path("mailbox/", mailbox, name="mailbox"),
     path("mailbox/<int:message_id>", mailbox_message, name="mailbox-message"),

@@ -13,7 +13,7 @@ from apps.accounts.models import TradingAccount, User
 from apps.accounts.roles import STAFF_ROLES, Role
 from apps.accounts.selectors import user_email, user_is_registered
 from apps.accounts.tokens import SessionsUnavailableError, sessions_end
-from apps.audit.actions import ActionRefusedError, OperatorAction
+from apps.audit.actions import ActionRefusedError, OperatorAction, engine_result
 from apps.audit.types import ActionResult, Actor
 from apps.core.engine_gateway import engine_command
 from apps.mail.services import mail_queue
@@ -63,12 +63,11 @@ class _SetStatus(OperatorAction):
                 subject=f"Your trading account is {self.status.name.lower()}",
                 body=STATUS_MAILS[self.status],
             )
-        return ActionResult(
-            message=f"User {self.user_id} is {self.status.name.lower()}.",
+        return engine_result(
+            outcome,
+            f"User {self.user_id} is {self.status.name.lower()}.",
             before={"status": before},
             after={"status": self.status.name},
-            engine_command_seq=outcome.command_seq,
-            engine_event_seq=outcome.first_event_seq,
         )
 
 

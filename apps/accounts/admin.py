@@ -10,11 +10,14 @@ from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from apps.accounts.actions import UserActivate, UserSuspend
+from apps.accounts.dialogs import status_pill
 from apps.accounts.models import ApiKey, EngineRegistration, TradingAccount, User
 from apps.accounts.roles import Role
+from apps.audit.dialogs import operations_for
 from apps.core.readonly import display
 from apps.core.readonly.model_admin import ReadOnlyModelAdmin
-from apps.core.readonly.pages import Fact, FactSection, Section
+from apps.core.readonly.pages import Fact, FactSection, Operation, Section
 from apps.core.readonly.personal import masked, personal, sees_personal_data
 from engine.proto.records import UserStatus
 
@@ -29,6 +32,12 @@ class TradingAccountAdmin(ReadOnlyModelAdmin):
     list_filter: ClassVar[Sequence[str]] = ("status",)
     search_help_text = "Account number"
     search_integers = ("user_id",)
+    operate_permissions = (UserSuspend.permission, UserActivate.permission)
+
+    def operations(self, request: HttpRequest, record: TradingAccount) -> Sequence[Operation]:
+        """Stop the trader, or let him trade again."""
+        is_active = record.status == UserStatus.ACTIVE.name
+        return operations_for(request, record.pk, UserSuspend if is_active else UserActivate)
 
     @admin.display(description="Account", ordering="user_id")
     def account(self, account: TradingAccount) -> SafeString:
@@ -38,9 +47,7 @@ class TradingAccountAdmin(ReadOnlyModelAdmin):
     @admin.display(description="Status")
     def status_(self, account: TradingAccount) -> SafeString:
         """Whether it may trade."""
-        is_active = account.status == UserStatus.ACTIVE.name
-        tone = display.GOOD if is_active else display.WARN
-        return display.pill(account.get_status_display(), tone)
+        return status_pill(account.status)
 
     @admin.display(description="Added by event")
     def number_added(self, account: TradingAccount) -> SafeString:

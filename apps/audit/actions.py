@@ -3,7 +3,8 @@
 The console's dialogs, the API and management commands all run `action_run`; nothing else executes
 an action. Invariant: every attempt is on record exactly once, refused ones included. A run is
 committed before the engine is asked, and its end is committed together with its audit record; a
-run without an end is found by `lost_runs_record` and audited as one of unknown outcome.
+run without an end is found by `lost_runs_record` and audited as one of unknown outcome. A caller
+that names the run (a form does) gets it executed once, however often it asks.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar, Final, Protocol
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from apps.audit.models import REASON_CHARS_MAX, ActionRun
 from apps.audit.services import audit_content, audit_record, canonical, content_record
 from apps.audit.types import ActionResult, Actor, AuditOutcome
-from engine.client import EngineError, EngineRefused, EngineUnavailable
+from engine.client import EngineError, EngineRefused, EngineUnavailable, Outcome
 
 REASON_CHARS_MIN: Final = 4
 RUN_SECONDS_MAX: Final = 120  # longer than any request or task may take
@@ -52,6 +53,10 @@ class ActionRefusedError(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class ActionRepeatedError(Exception):
+    """A run of this id was started before: the same form was sent twice. Nothing was done now."""
 
 
 class OperatorAction(ABC):
@@ -87,6 +92,19 @@ class OperatorAction(ABC):
         """
 
 
+def engine_result(
+    outcome: Outcome, message: str, *, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> ActionResult:
+    """Return the result of an action that was one command to the engine."""
+    return ActionResult(
+        message=message,
+        before=before,
+        after=after,
+        engine_command_seq=outcome.command_seq,
+        engine_event_seq=outcome.first_event_seq,
+    )
+
+
 def actor_of(person: ActionPerson) -> Actor:
     """Return how the log names a login."""
     return Actor(
@@ -101,11 +119,13 @@ def action_run(
     reason: str,
     request_id: str,
     address: str,
+    run_id: uuid.UUID | None = None,
 ) -> ActionResult:
     """Run `action` for a person and put it on record, whatever comes of it.
 
-    Raises ActionRefusedError, EngineUnavailable (nothing was executed) or OutcomeUnknown (it may
-    have been). Must not be called inside a transaction, whose rollback would take the record away.
+    Raises ActionRefusedError, EngineUnavailable (nothing was executed), OutcomeUnknown (it may
+    have been) or ActionRepeatedError (a run of `run_id` exists). Must not be called inside a
+    transaction, whose rollback would take the record away.
     """
     assert not connection.in_atomic_block, "an action keeps its own transactions"
     who = actor_of(actor)
@@ -119,23 +139,60 @@ def action_run(
         "request_id": request_id,
         "address": address,
     }
+    if run_id is not None and ActionRun.objects.filter(pk=run_id).exists():
+        raise ActionRepeatedError(f"run {run_id} was started before")
     try:
         _admit(action, actor, who, reason)
-    except ActionRefusedError as refusal:
+    except (ActionRefusedError, EngineError) as error:
+        refused = isinstance(error, ActionRefusedError)
         with transaction.atomic(durable=True):
             audit_record(
                 **facts,
-                outcome=AuditOutcome.REFUSED,
-                details={"parameters": dict(action.parameters()), **_words(refusal)},
+                outcome=AuditOutcome.REFUSED if refused else AuditOutcome.FAILED,
+                details={"parameters": dict(action.parameters()), **_words(error)},
             )
         raise
-    run = _start(facts, action)
+    run = _start(facts, action, run_id or uuid.uuid4())
     return _execute(action, who, run)
 
 
+def action_denied_record(
+    kind: type[OperatorAction],
+    object_id: str,
+    *,
+    actor: ActionPerson,
+    reason: str,
+    request_id: str,
+    address: str,
+) -> None:
+    """Put on record that somebody without its permission asked for an action."""
+    denial = _denial(kind)
+    with transaction.atomic(durable=True):
+        audit_record(
+            actor=actor_of(actor),
+            action=kind.name,
+            object_type=kind.object_type,
+            object_id=object_id,
+            reason=" ".join(reason.split()),
+            request_id=request_id,
+            address=address,
+            outcome=AuditOutcome.REFUSED,
+            details=_words(denial),
+        )
+
+
+def action_may(person: ActionPerson, kind: type[OperatorAction]) -> bool:
+    """Tell whether a person may run actions of this kind."""
+    return person.is_active and person.has_perm(kind.permission)
+
+
+def _denial(kind: type[OperatorAction]) -> ActionRefusedError:
+    return ActionRefusedError("permission_denied", f"This needs {kind.permission}.")
+
+
 def _admit(action: OperatorAction, person: ActionPerson, who: Actor, reason: str) -> None:
-    if not (person.is_active and person.has_perm(action.permission)):
-        raise ActionRefusedError("permission_denied", f"This needs {action.permission}.")
+    if not action_may(person, type(action)):
+        raise _denial(type(action))
     if len(reason) < REASON_CHARS_MIN:
         raise ActionRefusedError(
             "reason_required",
@@ -149,10 +206,13 @@ def _admit(action: OperatorAction, person: ActionPerson, who: Actor, reason: str
     action.check(who)
 
 
-def _start(facts: dict[str, Any], action: OperatorAction) -> ActionRun:
+def _start(facts: dict[str, Any], action: OperatorAction, run_id: uuid.UUID) -> ActionRun:
     content = audit_content(**facts, details={"parameters": dict(action.parameters())})
-    with transaction.atomic(durable=True):
-        return ActionRun.objects.create(id=uuid.uuid4(), content=content)
+    try:
+        with transaction.atomic(durable=True):
+            return ActionRun.objects.create(id=run_id, content=content)
+    except IntegrityError as error:  # the same form, sent twice at once
+        raise ActionRepeatedError(f"run {run_id} was started before") from error
 
 
 def _execute(action: OperatorAction, who: Actor, run: ActionRun) -> ActionResult:
@@ -214,9 +274,10 @@ def _end(
     facts["engine_command_seq"] = engine_command_seq
     with transaction.atomic(durable=True):
         started = ActionRun.objects.filter(pk=run.pk, state=ActionRun.State.STARTED)
-        if not started.update(state=ActionRun.State.ENDED):
+        if started.select_for_update().first() is None:
             return False
-        content_record(canonical(facts))
+        record_id = content_record(canonical(facts))
+        started.update(state=ActionRun.State.ENDED, record_id=record_id)
     return True
 
 

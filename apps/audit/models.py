@@ -10,6 +10,8 @@ from __future__ import annotations
 import json
 from typing import Any, ClassVar
 
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVector
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -23,6 +25,7 @@ REASON_CHARS_MAX = 500
 REQUEST_ID_CHARS_MAX = 64
 ADDRESS_CHARS_MAX = 64
 ACTOR_NAME_CHARS_MAX = 254
+REASON_WORDS = SearchVector("reason", config="simple")  # whole words, as they were written
 
 
 class OutboxRow(models.Model):
@@ -67,7 +70,7 @@ class AuditEntry(models.Model):
         ordering: ClassVar[list[str]] = ["-seq"]
         default_permissions = ("view",)
         verbose_name = "audit entry"
-        verbose_name_plural = "audit log"
+        verbose_name_plural = "audit entries"
         constraints: ClassVar[list[models.BaseConstraint]] = [
             models.CheckConstraint(condition=Q(seq__gte=1), name="audit_log_seq_from_one"),
             enum_check("outcome", AuditOutcome.values, name="audit_log_outcome_known"),
@@ -78,6 +81,11 @@ class AuditEntry(models.Model):
             models.Index(fields=["action", "-seq"], name="audit_log_action"),
             models.Index(fields=["request_id"], name="audit_log_request"),
             models.Index(fields=["recorded_at"], name="audit_log_recorded_at"),
+            models.Index(fields=["actor_name", "-seq"], name="audit_log_actor_name"),
+            models.Index(fields=["actor_role", "-seq"], name="audit_log_role"),
+            models.Index(fields=["object_id", "-seq"], name="audit_log_object_id"),
+            models.Index(fields=["outcome", "-seq"], name="audit_log_outcome"),
+            GinIndex(REASON_WORDS, name="audit_log_reason"),
         ]
 
     def __str__(self) -> str:
@@ -107,6 +115,9 @@ class ActionRun(models.Model):
     content = models.TextField(help_text="Canonical JSON of the audit record, without an end.")
     state = models.CharField(max_length=16, choices=State.choices, default=State.STARTED)
     started_at = models.DateTimeField(db_default=Now())
+    record_id = models.BigIntegerField(
+        null=True, help_text="The audit record that tells of its end, as numbered in the outbox."
+    )
 
     class Meta:
         ordering: ClassVar[list[str]] = ["-started_at"]

@@ -73,11 +73,15 @@ def audit_record(
     content_record(content)
 
 
-def content_record(content: str) -> None:
-    """Put canonical content into the outbox; the log is written right after the commit."""
+def content_record(content: str) -> int:
+    """Put canonical content into the outbox; the log is written right after the commit.
+
+    Returns the record's number, by which the entry in the log is found.
+    """
     assert connection.in_atomic_block, "a record belongs into the transaction of its change"
-    OutboxRow.objects.create(content=content)
+    row = OutboxRow.objects.create(content=content)
     transaction.on_commit(_wake_chainer, robust=True)
+    return row.pk
 
 
 def audit_content(

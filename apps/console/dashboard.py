@@ -17,18 +17,22 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from apps.console.charts import Chart
+from apps.console.dashboard_charts import charts_build
+from apps.console.figures import volumes_since
 from apps.console.lag import Lag, mirror_lag
 from apps.core.engine_gateway import EngineUnavailableError, engine_status
 from apps.core.models import ProcessState
 from apps.core.readonly import display
 from apps.core.readonly.pages import Column, Fact, TableSection
 from apps.core.selectors import process_reports
-from apps.core.types import EngineStatus
+from apps.core.types import EngineStatus, ProcessReport
 from apps.mirror.console_reads import MirrorState, mirror_states
-from apps.trading.console_reads import trades_named, volume_since
+from apps.trading.console_reads import trades_named
 
 QUERY_TIMEOUT_MS: Final = 2_000
 LAST_TRADES: Final = 10
+RELAY: Final = "relay"
 SAMPLE_AGE_MAX_S: Final = 30.0
 _STATE_TONES: Final = {
     ProcessState.READY.value: display.GOOD,
@@ -62,6 +66,8 @@ class Dashboard:
     processes: TableSection | None = None
     volumes: TableSection | None = None
     trades: TableSection | None = None
+    reports: list[ProcessReport] = field(default_factory=list)
+    charts: list[Chart] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
 
 
@@ -80,8 +86,10 @@ def dashboard_build(now: datetime) -> Dashboard:
     _try(board, "processes", _ask_processes)
     _try(board, "volumes", _ask_volumes)
     _try(board, "trades", _ask_trades)
+    _try(board, "charts", _ask_charts)
     board.tiles = [
         _engine_tile(board),
+        _relay_tile(board),
         _lag_tile(board),
         _checkpoint_tile(board),
         _orders_tile(board),
@@ -150,15 +158,13 @@ def _ask_lag(board: Dashboard) -> None:
 
 def _ask_processes(board: Dashboard) -> None:
     rows = []
-    for report in process_reports():
+    board.reports = process_reports()
+    for report in board.reports:
         age_s = (board.at - report.checked_at).total_seconds()
-        stale = age_s > SAMPLE_AGE_MAX_S
-        tone = display.QUIET if stale else _STATE_TONES[report.state]
-        label = "Unknown" if stale else str(ProcessState(report.state).label)
         rows.append(
             [
                 display.record_link("core_processhealth", report.process, report.process),
-                display.pill(label, tone),
+                display.pill(*_state(board, report)),
                 display.number_with_unit(report.latency_ms, "ms"),
                 _nowrap(f"{display.age_text(age_s)} ago"),
                 format_html('<span class="qt-detail" title="{0}">{0}</span>', report.detail),
@@ -180,9 +186,9 @@ def _ask_volumes(board: Dashboard) -> None:
         [
             volume.symbol,
             display.number(volume.trades),
-            display.amount(volume.quote_quantity, volume.quote_code),
+            display.amount(volume.quote_volume, volume.quote_code),
         ]
-        for volume in volume_since(board.at - timedelta(hours=24))
+        for volume in volumes_since(board.at - timedelta(hours=24))
     ]
     columns = [
         Column("Market"),
@@ -213,6 +219,25 @@ def _ask_trades(board: Dashboard) -> None:
         Column("Age"),
     ]
     board.trades = TableSection("Last trades", columns, rows, empty="No trade yet.")
+
+
+def _ask_charts(board: Dashboard) -> None:
+    board.charts = charts_build(board.at)
+
+
+def _state(board: Dashboard, report: ProcessReport) -> tuple[str, str]:
+    """Return (label, tone) of a look; one that is too old tells nothing."""
+    if (board.at - report.checked_at).total_seconds() > SAMPLE_AGE_MAX_S:
+        return "Unknown", display.QUIET
+    return str(ProcessState(report.state).label), _STATE_TONES[report.state]
+
+
+def _relay_tile(board: Dashboard) -> Tile:
+    for report in board.reports:
+        if report.process == RELAY:
+            label, tone = _state(board, report)
+            return Tile("Relay", label, report.detail or "publishes what is durable", tone)
+    return Tile("Relay", "Unknown", "no look has been taken yet", display.QUIET)
 
 
 def _engine_tile(board: Dashboard) -> Tile:

@@ -52,6 +52,18 @@ def mirror_lag(mirror: MirrorState, engine: EngineStatus, now: datetime) -> Lag:
     return Lag(mirror.name, events, seconds)
 
 
+def mirror_lag_ms() -> int | None:
+    """Return how old the oldest missing event of the slowest mirror is; None if that is unknown."""
+    mirrors = mirror_states()
+    try:
+        engine = engine_status()
+        lags = [mirror_lag(mirror, engine, datetime.now(UTC)) for mirror in mirrors]
+    except EngineUnavailableError:
+        return None
+    behind = [round(lag.seconds * 1000) for lag in lags if lag.events >= 0]
+    return max(behind, default=None)
+
+
 def mirror_lag_reason() -> str | None:
     """Return None if every mirror follows within the limit, else which does not."""
     mirrors = mirror_states()

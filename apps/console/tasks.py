@@ -9,7 +9,9 @@ from typing import Final
 from celery import shared_task
 from django.conf import settings
 
-from apps.console.lag import mirror_lag_reason
+from apps.console.figures import days_count, minutes_forget, sample_store, trades_count
+from apps.console.lag import mirror_lag_ms, mirror_lag_reason
+from apps.console.models import Series
 from apps.core.models import ProcessState
 from apps.core.services import process_health_record, processes_look
 from apps.core.types import ProcessReport
@@ -28,3 +30,20 @@ def sample_health() -> None:
     state = ProcessState.READY if reason is None else ProcessState.NOT_READY
     reports.append(ProcessReport(BOOKS, state, reason or "", latency_ms, now))
     process_health_record(reports=reports)
+    lag_ms = mirror_lag_ms()
+    if lag_ms is not None:
+        sample_store(Series.MIRROR_LAG_MS, now, lag_ms)
+
+
+@shared_task(name="console.count_trades")  # type: ignore[untyped-decorator]
+def count_trades() -> None:
+    """Count new trades into their minutes."""
+    trades_count()
+
+
+@shared_task(name="console.count_days")  # type: ignore[untyped-decorator]
+def count_days() -> None:
+    """Count what the days brought, and forget what no chart shows any more."""
+    now = datetime.now(UTC)
+    days_count(now)
+    minutes_forget(now)

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from apps.core.readonly import display
 from apps.core.readonly.model_admin import ReadOnlyModelAdmin
 from apps.core.readonly.pages import Column, Fact, FactSection, Section, TableSection
+from apps.core.readonly.personal import coin_address, shortened
 from apps.custody.models import (
     AssetNetwork,
     Case,
@@ -44,11 +45,17 @@ class _Page(ReadOnlyModelAdmin):
     """A page whose facts are all columns of the row, under their names."""
 
     hidden: ClassVar[frozenset[str]] = frozenset({"body"})
+    addresses: ClassVar[frozenset[str]] = frozenset()  # columns that name where coins go
 
-    def sections(self, _request: HttpRequest, record: Any) -> Sequence[Section]:
-        """Show every column."""
+    def sections(self, request: HttpRequest, record: Any) -> Sequence[Section]:
+        """Show every column; addresses of coins whole only to whom the role allows."""
+
+        def value_of(name: str) -> Any:
+            value = getattr(record, name)
+            return coin_address(request, value) if name in self.addresses else value
+
         facts = [
-            Fact(str(field.verbose_name).capitalize(), _shown(getattr(record, field.attname)))
+            Fact(str(field.verbose_name).capitalize(), _shown(value_of(field.attname)))
             for field in record._meta.concrete_fields
             if field.name not in self.hidden
         ]
@@ -71,6 +78,7 @@ def _shown(value: Any) -> SafeString | str:
 class DepositAdmin(_Page):
     """What arrived for traders, and how far it has come."""
 
+    addresses = frozenset({"address_key"})
     list_display: ClassVar[Sequence[str]] = (
         "deposit", "state_", "amount_", "account", "confirmed", "event", "seen",
     )  # fmt: skip
@@ -251,7 +259,8 @@ class TransferAdmin(_Page):
 class DepositAddressAdmin(_Page):
     """Where traders may send coins."""
 
-    list_display: ClassVar[Sequence[str]] = ("address", "account", "coin", "made")
+    addresses = frozenset({"address", "address_key"})
+    list_display: ClassVar[Sequence[str]] = ("address_", "account", "coin", "made")
     search_help_text = "Account number"
     search_integers = ("user_id",)
 
@@ -259,6 +268,15 @@ class DepositAddressAdmin(_Page):
     def account(self, row: DepositAddress) -> SafeString:
         """Whose it is."""
         return display.record_link("accounts_tradingaccount", row.user_id)
+
+    @admin.display(description="Address")
+    def address_(self, row: DepositAddress) -> SafeString:
+        """Its ends; whole on its page."""
+        return display.identity(shortened(row.address))
+
+    def record_title(self, record: DepositAddress) -> str:
+        """Name the address."""
+        return f"Deposit address {shortened(record.address)}"
 
     @admin.display(description="Made (UTC)")
     def made(self, row: DepositAddress) -> SafeString:

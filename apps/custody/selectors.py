@@ -34,6 +34,12 @@ def address_get(*, user_id: int, asset_code: str, network: str = "") -> AddressF
     return None if row is None else address_facts(row, row.network)
 
 
+def addresses_list(*, user_id: int) -> list[AddressFacts]:
+    """Return a trader's addresses, newest first."""
+    rows = DepositAddress.objects.select_related("network").filter(user_id=user_id)
+    return [address_facts(row, row.network) for row in rows.order_by("-pk")[:NETWORKS_MAX]]
+
+
 def networks_list() -> list[NetworkTerms]:
     """Return the networks on which deposits are possible, by asset."""
     rows = AssetNetwork.objects.filter(is_enabled=True).order_by("asset_code", "pk")

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Final
 
 from apps.core.amounts import EXACT
-from apps.ledger.models import Leg, Transaction
+from apps.ledger.models import Balance, Leg, Transaction
 from apps.markets.expressions import asset_code
+
+BALANCES_MAX: Final = 1_000  # more assets than anybody holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,32 @@ class LegLine:
     asset_id: int
     asset_code: str
     amount: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class HeldInBooks:
+    """What the books say that an account holds of an asset, and by which event."""
+
+    asset_code: str
+    total: Decimal
+    available: Decimal
+    locked: Decimal
+    last_event_seq: int
+
+
+def held_by(user_id: int) -> list[HeldInBooks]:
+    """Return what the books say that a user holds, by asset."""
+    rows = Balance.objects.filter(user_id=user_id).annotate(code=asset_code("asset_id"))
+    return [
+        HeldInBooks(
+            row.code or f"asset {row.asset_id}",
+            row.total,
+            row.available,
+            row.locked,
+            row.last_event_seq,
+        )
+        for row in rows.order_by("asset_id")[:BALANCES_MAX]
+    ]
 
 
 def transaction_of_event(event_seq: int) -> tuple[int, str] | None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from apps.audit.actions import ActionRefusedError, OperatorAction
+from apps.audit.actions import ActionRefusedError, OperatorAction, engine_result
 from apps.audit.types import ActionResult, Actor
 from apps.core.amounts import atoms_text
 from apps.markets.grid import fee_text
@@ -64,12 +64,11 @@ class _SetState(_OfMarket):
         del actor
         before = _market(self.symbol).state
         outcome = market_state_set(symbol=self.symbol, state=self.state)
-        return ActionResult(
-            message=f"{self.symbol} is {self.state.name}.",
+        return engine_result(
+            outcome,
+            f"{self.symbol} is {self.state.name}.",
             before={"state": before},
             after={"state": self.state.name},
-            engine_command_seq=outcome.command_seq,
-            engine_event_seq=outcome.first_event_seq,
         )
 
 
@@ -132,13 +131,12 @@ class MarketSetFees(_OfMarket):
         outcome = market_fees_set(
             symbol=self.symbol, maker_fee=self.maker_fee, taker_fee=self.taker_fee
         )
-        return ActionResult(
-            message=f"{self.symbol} charges {fee_text(self.maker_fee, market)} as maker and "
+        return engine_result(
+            outcome,
+            f"{self.symbol} charges {fee_text(self.maker_fee, market)} as maker and "
             f"{fee_text(self.taker_fee, market)} as taker.",
             before={"maker_fee": market.maker_fee, "taker_fee": market.taker_fee},
-            after=dict(self.parameters()),
-            engine_command_seq=outcome.command_seq,
-            engine_event_seq=outcome.first_event_seq,
+            after=self.parameters(),
         )
 
 

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
-from typing import Any, ClassVar
+from typing import ClassVar, Final
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from apps.audit.actions import OperatorAction
+from apps.audit.dialogs import NEW, operations_for
 from apps.core.amounts import atoms_decimal
 from apps.core.readonly import display
 from apps.core.readonly.model_admin import ReadOnlyModelAdmin
-from apps.core.readonly.pages import Fact, FactSection, Section
+from apps.core.readonly.pages import Fact, FactSection, Operation, Section
+from apps.markets.actions import (
+    AssetList,
+    MarketCancelOnly,
+    MarketHalt,
+    MarketList,
+    MarketResume,
+    MarketSetFees,
+)
+from apps.markets.dialogs import rate_decimal, rate_unit, state_pill
 from apps.markets.models import Asset, Market
-from engine.proto.records import PPM, MarketState
+from engine.proto.records import MarketState
 
-_STATE_TONES = {
-    MarketState.TRADING.name: display.GOOD,
-    MarketState.CANCEL_ONLY.name: display.WARN,
-    MarketState.HALT.name: display.BAD,
+_STATE_ACTIONS: Final[dict[str, tuple[type[OperatorAction], ...]]] = {
+    MarketState.TRADING.name: (MarketHalt, MarketCancelOnly),
+    MarketState.CANCEL_ONLY.name: (MarketHalt, MarketResume),
+    MarketState.HALT.name: (MarketResume, MarketCancelOnly),
 }
 
 
@@ -38,6 +48,15 @@ class AssetAdmin(ReadOnlyModelAdmin):
     )
     search_help_text = "Code"
     search_texts = ("code",)
+
+    def list_operations(self, request: HttpRequest) -> Sequence[Operation]:
+        """Lead to the form of a new asset."""
+        return operations_for(request, NEW, AssetList)
+
+    def missing_record_url(self, _request: HttpRequest, key: str) -> str | None:
+        """Find an asset by its code as well."""
+        asset_id = Asset.objects.filter(code=key).values_list("pk", flat=True).first()
+        return None if asset_id is None else display.record_url("markets_asset", asset_id)
 
     @admin.display(description="Asset")
     def code_(self, asset: Asset) -> str:
@@ -106,6 +125,21 @@ class MarketAdmin(ReadOnlyModelAdmin):
     list_filter: ClassVar[Sequence[str]] = ("state",)
     search_help_text = "Symbol"
     search_texts = ("symbol",)
+    operate_permissions = (MarketHalt.permission, MarketResume.permission)
+
+    def list_operations(self, request: HttpRequest) -> Sequence[Operation]:
+        """Lead to the form of a new market."""
+        return operations_for(request, NEW, MarketList)
+
+    def operations(self, request: HttpRequest, record: Market) -> Sequence[Operation]:
+        """What can be done to the market in its state."""
+        kinds: tuple[type[OperatorAction], ...] = (*_STATE_ACTIONS[record.state], MarketSetFees)
+        return operations_for(request, record.symbol, *kinds)
+
+    def missing_record_url(self, _request: HttpRequest, key: str) -> str | None:
+        """Find a market by its symbol as well."""
+        market_id = Market.objects.filter(symbol=key).values_list("pk", flat=True).first()
+        return None if market_id is None else display.record_url("markets_market", market_id)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Market]:
         """Read both assets with each market."""
@@ -120,7 +154,7 @@ class MarketAdmin(ReadOnlyModelAdmin):
     @admin.display(description="State")
     def state_(self, market: Market) -> SafeString:
         """What it lets in."""
-        return display.pill(market.get_state_display(), _STATE_TONES[market.state])
+        return state_pill(market.state)
 
     @admin.display(description="Tick")
     def amount_tick(self, market: Market) -> SafeString:
@@ -225,9 +259,4 @@ def _quantity(market: Market, lots: int) -> SafeString:
 
 
 def _fee(market: Market, rate: int) -> SafeString:
-    if market.fee_per_lot:
-        return display.amount(
-            atoms_decimal(rate, market.quote_asset.decimals), f"{market.quote_asset.code}/lot"
-        )
-    percent: Any = Decimal(rate * 100) / PPM
-    return display.amount(percent, "%")
+    return display.amount(rate_decimal(rate, market), rate_unit(market))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Final
 
-from apps.audit.actions import ActionRefusedError, OperatorAction
+from apps.audit.actions import ActionRefusedError, OperatorAction, engine_result
 from apps.audit.types import ActionResult, Actor
 from apps.core.engine_gateway import engine_command
 from apps.markets.grid import price_text, quantity_text
@@ -53,8 +53,9 @@ class OrderForceCancel(OperatorAction):
         _, body = outcome.events[0]
         assert isinstance(body, OrderChanged), "a cancel began with another event"
         removed = quantity_text(body.removed_lots, market)
-        return ActionResult(
-            message=f"Order {self.order_id} of user {order.user_id} is canceled; "
+        return engine_result(
+            outcome,
+            f"Order {self.order_id} of user {order.user_id} is canceled; "
             f"{removed} {market.base.code} were taken off.",
             before={
                 "user_id": order.user_id,
@@ -63,8 +64,6 @@ class OrderForceCancel(OperatorAction):
                 "leaves_quantity": quantity_text(order.leaves_lots, market),
             },
             after={"status": "CANCELED", "removed_quantity": removed},
-            engine_command_seq=outcome.command_seq,
-            engine_event_seq=outcome.first_event_seq,
         )
 
     def _find(self) -> tuple[MarketTerms, OpenOrder]:

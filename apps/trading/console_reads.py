@@ -5,26 +5,14 @@ Invariant: each answer reads a bounded number of rows through an index.
 
 from __future__ import annotations
 
-from datetime import datetime
-from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
-from django.db.models import Count, QuerySet, Sum
+from django.db.models import QuerySet
 
-from apps.core.readonly.period import first_key_since
 from apps.markets.expressions import asset_code, base_code, market_symbol, quote_code
 from apps.trading.models import OpenOrder, OrderHistory, Trade
 
 TRADES_OF_ORDER_MAX: Final = 200
-
-
-class MarketVolume(NamedTuple):
-    """What was traded in one market in a period."""
-
-    symbol: str
-    quote_code: str
-    trades: int
-    quote_quantity: Decimal
 
 
 def named(rows: QuerySet[Any]) -> QuerySet[Any]:
@@ -61,23 +49,3 @@ def trades_of_order(order: OpenOrder | OrderHistory) -> list[Any]:
         found += fills.order_by("-event_seq")[:TRADES_OF_ORDER_MAX]
     found.sort(key=lambda trade: trade.event_seq, reverse=True)
     return found[:TRADES_OF_ORDER_MAX]
-
-
-def volume_since(instant: datetime) -> list[MarketVolume]:
-    """Return trades and quote volume of each market from `instant` on, the most traded first."""
-    key = first_key_since(Trade, "executed_at", instant)
-    if key is None:
-        return []
-    rows = (
-        Trade.objects.filter(event_seq__gte=key)
-        .order_by()
-        .values("market_id")
-        .annotate(
-            symbol=market_symbol(),
-            code=quote_code(),
-            trades=Count("*"),
-            volume=Sum("quote_quantity"),
-        )
-    )
-    volumes = [MarketVolume(r["symbol"], r["code"], r["trades"], r["volume"]) for r in rows]
-    return sorted(volumes, key=lambda volume: (-volume.trades, volume.symbol))

@@ -11,10 +11,16 @@ from typing import Final
 from apps.core.amounts import atoms_text
 from apps.core.engine_gateway import engine_query
 from apps.markets.grid import price_text, quantity_text
-from apps.markets.listed import listing_forget, listing_now, market_listed
+from apps.markets.listed import (
+    Listing,
+    listing_forget,
+    listing_fresh,
+    listing_now,
+    market_listed,
+)
 from apps.markets.types import MarketTerms
 from apps.trading.statements import BalanceStatement, BookLevel, BookStatement
-from engine.client import Level
+from engine.client import Level, OpenOrder
 
 DEPTH_DEFAULT: Final = 50
 DEPTH_MAX: Final = 500
@@ -48,6 +54,33 @@ def balances_get(user_id: int) -> BalancesStatement:
             )
         )
     return BalancesStatement(answer.event_seq, tuple(statements))
+
+
+@dataclass(frozen=True, slots=True)
+class AccountStatement:
+    """All that a user holds, and the first of the open orders, about one moment."""
+
+    balances: BalancesStatement
+    orders: tuple[OpenOrder, ...]
+    has_more_orders: bool
+    listing: Listing
+
+    def market_of(self, order: OpenOrder) -> MarketTerms:
+        """Return the market of one of the orders."""
+        return self.listing.markets[self.listing.symbols[order.market_id]]
+
+
+def account_get(user_id: int, *, orders_max: int) -> AccountStatement:
+    """Return a user's balances and up to `orders_max` open orders. EngineUnavailable."""
+    balances = balances_get(user_id)
+    answer = engine_query(
+        lambda engine: engine.list_open_orders(user_id=user_id, limit=orders_max + 1)
+    )
+    listing = listing_now()
+    if any(order.market_id not in listing.symbols for order in answer.orders):
+        listing = listing_fresh()
+    orders = answer.orders[:orders_max]
+    return AccountStatement(balances, orders, len(answer.orders) > orders_max, listing)
 
 
 def book_get(symbol: str, depth: int = DEPTH_DEFAULT) -> BookStatement:

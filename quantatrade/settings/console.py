@@ -78,7 +78,10 @@ UNFOLD: Final[dict[str, Any]] = {
     "BORDER_RADIUS": "6px",
     "COLORS": {"primary": _TEAL, "base": _SLATE},
     "STYLES": [lambda _request: static("quantatrade/console.css")],
-    "SCRIPTS": [lambda _request: static("quantatrade/dashboard.js")],
+    "SCRIPTS": [
+        lambda _request: static("quantatrade/dashboard.js"),
+        lambda _request: static("quantatrade/actions.js"),
+    ],
     "DASHBOARD_CALLBACK": "apps.console.dashboard.dashboard_callback",
     "SIDEBAR": {
         "show_search": False,
@@ -125,10 +128,12 @@ UNFOLD: Final[dict[str, Any]] = {
                 _item("Engine events", "database", "mirror_engineevent"),
                 _item("Mirror cursors", "sync", "mirror_cursor"),
                 _item("Process health", "monitor_heart", "core_processhealth"),
+                _item("Traded minutes", "bar_chart", "console_marketminute"),
+                _item("Samples", "timeline", "console_sample"),
             ),
             _group(
                 "People and records",
-                _item("Logins", "badge", "accounts_user"),
+                _item("Users", "badge", "accounts_user"),
                 _item("Registrations", "how_to_reg", "accounts_engineregistration"),
                 _item("API keys", "key", "accounts_apikey"),
                 _item("Audit log", "policy", "audit_auditentry"),

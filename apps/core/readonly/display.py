@@ -5,13 +5,16 @@ Invariant: what is shown is exact. Trailing zeros are dropped, digits never; ins
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Final
 
 from django.urls import NoReverseMatch, reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
+
+from apps.core.readonly.pages import Operation
 
 NOTHING: Final = mark_safe('<span class="qt-none">&ndash;</span>')
 GOOD: Final = "good"
@@ -154,3 +157,12 @@ def record_link(model: str, key: object, text: object | None = None) -> SafeStri
     if key is None:
         return NOTHING
     return link(record_url(model, key), identity(key) if text is None else text)
+
+
+def buttons(operations: Sequence[Operation]) -> SafeString:
+    """Return small buttons for a row of a list."""
+    return format_html_join(
+        " ",
+        '<a class="qt-button qt-button-small qt-button-{}" data-qt-operation href="{}">{}</a>',
+        ((operation.tone, operation.url, operation.label) for operation in operations),
+    )

@@ -1,7 +1,8 @@
 """The base of every console page over mirrored rows.
 
 Invariant: whoever asks, superusers included, nothing is added, changed or deleted here; every
-method but GET and HEAD is refused before any code looks at the request.
+method but GET and HEAD is refused before any code looks at the request. Buttons (`operations`) only
+lead to the forms of actions, which have permissions and records of their own.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Final
 
+from django.contrib import admin
 from django.contrib.admin import ShowFacets
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
@@ -22,10 +24,12 @@ from django.http import (
 )
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 from unfold.views import ChangeList
 
-from apps.core.readonly.pages import Section
+from apps.core.readonly import display
+from apps.core.readonly.pages import Banner, Operation, Section
 from apps.core.readonly.pagination import BoundedPaginator
 
 ROWS_PER_PAGE: Final = 50
@@ -61,6 +65,8 @@ class ReadOnlyModelAdmin(ModelAdmin):  # type: ignore[misc]
 
     search_integers: ClassVar[Sequence[str]] = ()
     search_texts: ClassVar[Sequence[str]] = ()
+    operate_permissions: ClassVar[Sequence[str]] = ()  # with any of them, rows have buttons
+    change_list_template = "console/list.html"
     paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = ShowFacets.NEVER  # counting each choice would read the whole table
@@ -109,6 +115,39 @@ class ReadOnlyModelAdmin(ModelAdmin):  # type: ignore[misc]
         """Return the list class that counts once."""
         return _ChangeList
 
+    def operations(self, _request: HttpRequest, _record: Any) -> Sequence[Operation]:
+        """Return what the viewer may do to the record now, as buttons."""
+        return ()
+
+    def list_operations(self, _request: HttpRequest) -> Sequence[Operation]:
+        """Return what the viewer may do that needs no record, as buttons above the list."""
+        return ()
+
+    def banner(self, _request: HttpRequest, _record: Any) -> Banner | None:
+        """Return what the record's page says first."""
+        return None
+
+    def get_list_display(self, request: HttpRequest) -> Sequence[Any]:
+        """Add the column of buttons for whoever may use one of them."""
+        shown: Sequence[Any] = super().get_list_display(request)
+        if any(request.user.has_perm(name) for name in self.operate_permissions):
+            return (*shown, "operations_")
+        return shown
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Make the buttons of the rows that the page shows."""
+        changelist = super().get_changelist_instance(request)
+        if "operations_" in changelist.list_display:
+            for record in changelist.result_list:
+                record.operations_shown = display.buttons(self.operations(request, record))
+        return changelist
+
+    @admin.display(description="")
+    def operations_(self, record: Any) -> SafeString:
+        """What can be done to it."""
+        shown: SafeString = record.operations_shown
+        return shown
+
     def sections(self, request: HttpRequest, record: Any) -> Sequence[Section]:
         """Return what the record's page shows."""
         raise NotImplementedError
@@ -128,7 +167,11 @@ class ReadOnlyModelAdmin(ModelAdmin):  # type: ignore[misc]
         if request.method not in _READ:
             return HttpResponseNotAllowed(_READ)
         title = str(self.opts.verbose_name_plural).capitalize()
-        context = {"title": title, **(extra_context or {})}
+        context = {
+            "title": title,
+            "list_operations": self.list_operations(request),
+            **(extra_context or {}),
+        }
         response: HttpResponseBase = super().changelist_view(request, context)
         return response
 
@@ -178,6 +221,8 @@ class ReadOnlyModelAdmin(ModelAdmin):  # type: ignore[misc]
             "title": title,
             "original": _Named(record, title),
             "record_title": title,
+            "banner": self.banner(request, record),
+            "operations": self.operations(request, record),
             "sections": self.sections(request, record),
             **(extra_context or {}),
         }

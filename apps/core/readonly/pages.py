@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from django.utils.safestring import SafeString
 
@@ -26,6 +27,7 @@ class FactSection:
     title: str
     facts: Sequence[Fact]
     note: str = ""
+    kind: ClassVar[str] = "facts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +46,11 @@ class TableSection:
     columns: Sequence[Column]
     rows: Sequence[Sequence[Shown]]
     footer: Sequence[Sequence[Shown]] = field(default_factory=tuple)
-    note: str = ""
+    note: Shown = ""
     empty: str = "Nothing here."
-    is_table: bool = True
     is_narrow: bool = False
+    is_half: bool = False
+    kind: ClassVar[str] = "table"
 
     @property
     def aligned_rows(self) -> list[list[tuple[Shown, bool]]]:
@@ -64,4 +67,45 @@ class TableSection:
         return [list(zip(row, numeric, strict=True)) for row in rows]
 
 
-Section = FactSection | TableSection
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One step in the life of something: when, what, and what it means."""
+
+    at: Shown
+    title: Shown
+    facts: Sequence[Fact]
+    source: Shown = ""
+    tone: str = "quiet"
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineSection:
+    """A life from its beginning, oldest moment first."""
+
+    title: str
+    moments: Sequence[Moment]
+    note: str = ""
+    empty: str = "Nothing here."
+    kind: ClassVar[str] = "timeline"
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """What a page says before all else. A page with `is_awaited` loads itself again until then."""
+
+    title: str
+    text: Shown
+    tone: str
+    is_awaited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A button that leads to the form of an action."""
+
+    label: str
+    url: str
+    tone: str = "quiet"
+
+
+Section = FactSection | TableSection | TimelineSection

@@ -11,6 +11,7 @@ from typing import Final
 from django.http import HttpRequest
 
 PERMISSION: Final = "accounts.view_personal_data"
+ENDS_CHARS: Final = 6
 _EMAIL: Final = re.compile(r"([\w.+-])[\w.+-]*@([\w-]+\.[\w.-]+|localhost)")
 
 
@@ -22,6 +23,18 @@ def masked(text: str) -> str:
 def sees_personal_data(request: HttpRequest) -> bool:
     """Tell whether the viewer may see e-mail addresses whole."""
     return bool(request.user.has_perm(PERMISSION))
+
+
+def shortened(text: str) -> str:
+    """Return the ends of an address of coins: enough to compare with one that is at hand."""
+    if len(text) <= 2 * ENDS_CHARS + 1:
+        return text
+    return f"{text[:ENDS_CHARS]}…{text[-ENDS_CHARS:]}"
+
+
+def coin_address(request: HttpRequest, address: str) -> str:
+    """Return an address of coins as the viewer may see it."""
+    return address if sees_personal_data(request) else shortened(address)
 
 
 def personal(request: HttpRequest, text: str) -> str:

@@ -10,17 +10,16 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 
+from apps.audit.dialogs import operations_for
 from apps.core.readonly import display
 from apps.core.readonly.model_admin import ReadOnlyModelAdmin
-from apps.core.readonly.pages import Column, Fact, FactSection, Section, TableSection
+from apps.core.readonly.pages import Fact, FactSection, Operation, Section
 from apps.core.readonly.period import DayRangeFilter, period_filter
 from apps.markets.expressions import asset_code
 from apps.markets.list_filters import MarketFilter
-from apps.trading.console_reads import (
-    TRADES_OF_ORDER_MAX,
-    named,
-    trades_of_order,
-)
+from apps.trading import dialogs  # noqa: F401 - makes them known to the console
+from apps.trading.actions import OrderForceCancel
+from apps.trading.console_reads import named
 from apps.trading.models import OpenOrder, OrderHistory, OrderTerms
 from apps.trading.types import ClosedStatus
 
@@ -100,6 +99,7 @@ class _OrderAdmin(ReadOnlyModelAdmin):
         facts = [
             Fact("Market", display.record_link("markets_market", record.market_id, record.symbol)),
             Fact("Account", self.account(record)),
+            Fact("Accepted (UTC)", self.accepted(record)),
             Fact("Side", self.side_(record)),
             Fact("Type", self.terms(record)),
             Fact("Price", self.amount_price(record)),
@@ -127,31 +127,6 @@ class _OrderAdmin(ReadOnlyModelAdmin):
         ]
 
 
-def _trades_section(order: Any) -> TableSection:
-    trades = trades_of_order(order)
-    rows = [
-        [
-            display.record_link("trading_trade", trade.event_seq, trade.trade_id),
-            display.instant(trade.executed_at),
-            "Maker" if trade.maker_order_id == order.order_id else "Taker",
-            display.amount(trade.price, order.quote),
-            display.amount(trade.quantity, order.base),
-            display.amount(trade.quote_quantity, order.quote),
-        ]
-        for trade in trades
-    ]
-    columns = [
-        Column("Trade"),
-        Column("Time (UTC)"),
-        Column("Role"),
-        Column("Price", is_numeric=True),
-        Column("Quantity", is_numeric=True),
-        Column("Quote", is_numeric=True),
-    ]
-    note = f"The newest {len(trades)} fills." if len(trades) == TRADES_OF_ORDER_MAX else ""
-    return TableSection("Trades", columns, rows, note=note, empty="No part of it has traded.")
-
-
 @admin.register(OpenOrder)
 class OpenOrderAdmin(_OrderAdmin):
     """Orders in the book, at the mirror's cursor."""
@@ -169,6 +144,11 @@ class OpenOrderAdmin(_OrderAdmin):
         "account",
     )
     list_filter: ClassVar[Sequence[Any]] = (MarketFilter, "side", "order_type")
+    operate_permissions = (OrderForceCancel.permission,)
+
+    def operations(self, request: HttpRequest, record: Any) -> Sequence[Operation]:
+        """An open order can be canceled."""
+        return operations_for(request, record.order_id, OrderForceCancel)
 
     @admin.display(description="Leaves")
     def amount_leaves(self, order: Any) -> SafeString:
@@ -193,17 +173,7 @@ class OpenOrderAdmin(_OrderAdmin):
             Fact("Reserved", self.amount_reserved(record)),
             *self.outcome_facts(record),
         ]
-        events = [
-            Fact("Accepted (UTC)", self.accepted(record)),
-            Fact("By event", display.record_link("mirror_engineevent", record.accepted_event_seq)),
-            Fact("Last event", display.record_link("mirror_engineevent", record.last_event_seq)),
-        ]
-        return [
-            FactSection("Terms", self.term_facts(record)),
-            FactSection("State", state),
-            FactSection("Events", events),
-            _trades_section(record),
-        ]
+        return [FactSection("Terms", self.term_facts(record)), FactSection("State", state)]
 
 
 @admin.register(OrderHistory)
@@ -249,15 +219,4 @@ class OrderHistoryAdmin(_OrderAdmin):
         ]
         if record.by_operator:
             outcome.append(Fact("Ended by", display.pill("Operator", display.WARN)))
-        events = [
-            Fact("Accepted (UTC)", self.accepted(record)),
-            Fact("By event", display.record_link("mirror_engineevent", record.accepted_event_seq)),
-            Fact("Ended (UTC)", display.instant(record.closed_at)),
-            Fact("By event", display.record_link("mirror_engineevent", record.closed_event_seq)),
-        ]
-        return [
-            FactSection("Terms", self.term_facts(record)),
-            FactSection("Outcome", outcome),
-            FactSection("Events", events),
-            _trades_section(record),
-        ]
+        return [FactSection("Terms", self.term_facts(record)), FactSection("Outcome", outcome)]

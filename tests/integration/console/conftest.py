@@ -13,6 +13,9 @@ import pytest
 from django.conf import settings
 
 from tests.fixtures_database import DatabaseHandle
+from tests.integration.trading.exchange import exchange
+
+__all__ = ["exchange"]
 
 if TYPE_CHECKING:
     from django.test import Client
@@ -64,6 +67,8 @@ def console(operator: User) -> Client:
 def sample(django_database: DatabaseHandle) -> ProcessHealth:
     """One look at one process, a trader of whom the engine is to be told, and records."""
     from apps.accounts.models import EngineRegistration
+    from apps.console.figures import sample_store
+    from apps.console.models import MarketMinute, Series
     from apps.core.models import ProcessHealth
     from apps.trading.models import ImportedCandle
     from tests.integration.console.audit_rows import audit_rows
@@ -85,6 +90,9 @@ def sample(django_database: DatabaseHandle) -> ProcessHealth:
         volume=5,
         source="a recording",
     )
+    now = datetime.now(UTC)
+    sample_store(Series.MIRROR_LAG_MS, now, 3)
+    MarketMinute.objects.create(market_id=1, minute=now, trades=1, quote_volume=1, last_event_seq=1)
     return ProcessHealth.objects.create(
         process="relay",
         state="not_ready",

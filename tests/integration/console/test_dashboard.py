@@ -15,6 +15,7 @@ from django.conf import settings
 from django.test import Client
 
 from apps.console.dashboard import dashboard_build
+from apps.console.figures import trades_count
 from apps.console.lag import mirror_lag_reason
 from apps.console.tasks import sample_health
 from apps.core import engine_gateway
@@ -132,6 +133,7 @@ def test_a_halted_mirror_is_not_ready(
 
 
 def test_trades_and_volume_of_the_last_day_are_summed_exactly(day: ExchangeDay) -> None:
+    trades_count()
     now = datetime.now(UTC)
     board = dashboard_build(now)
     assert board.volumes is not None

@@ -12,6 +12,8 @@ OWN_TABLES = {
     "auth_group",
     "auth_group_permissions",
     "auth_permission",
+    "console_marketminute",
+    "console_sample",
     "core_processhealth",
     "django_admin_log",
     "django_content_type",

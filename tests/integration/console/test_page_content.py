@@ -108,7 +108,8 @@ def test_an_open_order_shows_its_terms_what_it_holds_and_its_trades(console: Cli
         f"Leaves {display.amount_text(order.leaves_quantity)} BTC still in the book",
         f"Reserved {display.amount_text(order.reserved)} BTC",
         f"Client order id {order.client_order_id}",
-        f"Maker {display.amount_text(order.price)} USDT",
+        f"Accepted: {display.amount_text(order.quantity)} BTC at",
+        "As maker",
     ):
         assert words in page, page
 

@@ -51,6 +51,8 @@ RECORDS: dict[str, object] = {
     "audit.actionrun": None,
     "audit.refusalcount": None,
     "api.idempotentrequest": None,
+    "console.marketminute": None,
+    "console.sample": None,
     "mirror.cursor": "mirror.books",
     "mirror.engineevent": 20,
 }

@@ -17,6 +17,7 @@ from apps.accounts.roles import Role
 from apps.accounts.tiers import Tier
 from apps.audit.models import ActionRun
 from apps.audit.types import AuditOutcome
+from apps.console.models import Series
 from apps.core.mirror_rights import ROLES_EXIST
 from apps.core.models import ProcessState
 from apps.custody.types import CaseKind, DepositState, InboxState, Source
@@ -38,6 +39,7 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 OWN_APPS = (
     "accounts",
     "audit",
+    "console",
     "core",
     "custody",
     "ledger",
@@ -64,6 +66,7 @@ KNOWN_VALUES = {
     "accounts_user_tier_known": values(Tier),
     "audit_actionrun_state_known": values(ActionRun.State),
     "audit_log_outcome_known": values(AuditOutcome),
+    "console_sample_series_known": values(Series),
     "core_processhealth_state_known": values(ProcessState),
     "custody_case_kind_known": values(CaseKind),
     "custody_deposit_state_known": values(DepositState),
