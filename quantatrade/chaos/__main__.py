@@ -11,7 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from quantatrade.chaos.campaign import TARGETS, Campaign, ChaosError, kill_plan
+from quantatrade.chaos.campaign import PLATFORM_TARGETS, TARGETS, Campaign, kill_plan
+from quantatrade.chaos.report import ChaosError
 
 KILLS_DEFAULT: Final = 12
 KILLS_MAX: Final = 10_000
@@ -25,7 +26,9 @@ def main() -> int:
     )
     parser.add_argument("--kills", type=int, default=KILLS_DEFAULT)
     parser.add_argument("--seed", type=int, default=1, help="the same seed kills in the same order")
-    parser.add_argument("--targets", nargs="+", choices=TARGETS, default=list(TARGETS))
+    parser.add_argument(
+        "--targets", nargs="+", choices=(*TARGETS, *PLATFORM_TARGETS), default=list(TARGETS)
+    )
     parser.add_argument("--keep", type=Path, help="use and keep this directory (must not exist)")
     options = parser.parse_args()
     if not 1 <= options.kills <= KILLS_MAX:

@@ -8,6 +8,7 @@ books.
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
 import signal
@@ -16,9 +17,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from quantatrade.bootstrap.configuration import ROOT, read_environment
 from quantatrade.bootstrap.ports import HOST
@@ -26,9 +26,14 @@ from quantatrade.bootstrap.ports import NAMES as PORT_NAMES
 from quantatrade.bootstrap.state_directory import StateDirectory
 from quantatrade.bootstrap.status import ProcessStatus, current_status
 from quantatrade.chaos.books import Books, Findings
-from quantatrade.chaos.load import Load
+from quantatrade.chaos.load import USERS, Load
+from quantatrade.chaos.platform import Platform
+from quantatrade.chaos.report import ChaosError, Report
 
 TARGETS: Final = ("engine", "relay", "mirror", "nats", "redis", "postgres")
+PLATFORM_TARGETS: Final = ("web", "edge", "worker", "beat", "custodian")
+PLATFORM_USERS: Final = 3  # at the engine itself, so that traders at the edge have their share
+CREDIT_TIMEOUT_S: Final = 120.0
 START_TIMEOUT_S: Final = 300.0
 STOP_TIMEOUT_S: Final = 150.0
 RECOVERY_TIMEOUT_S: Final = 90.0
@@ -42,45 +47,6 @@ _STORES: Final = ("DATABASE_URL", "DATABASE_OWNER_URL", "DATABASE_MIRROR_URL", "
 _ELSEWHERE: Final = (*_STORES, "NATS_URL", "ENGINE_ADDRESS", "QT_PUBLIC_URL", "QT_WEB_URL")
 
 Say = Callable[[str], None]
-
-
-class ChaosError(Exception):
-    """The campaign could not go on: what did not come back, or what did not start."""
-
-
-@dataclass
-class Report:
-    """The flat result; all but `kills` and the times must be 0."""
-
-    kills: int = 0
-    lost: int = 0
-    doubled: int = 0
-    gaps: int = 0
-    drift: int = 0
-    violations: int = 0
-    acknowledged: int = 0
-    retries: int = 0
-    recoveries_s: list[float] = field(default_factory=list)
-
-    @property
-    def is_clean(self) -> bool:
-        return not (self.lost or self.doubled or self.gaps or self.drift or self.violations)
-
-    def as_dict(self) -> dict[str, int | float]:
-        """The keys that the JSON line has."""
-        ordered = sorted(self.recoveries_s) or [0.0]
-        return {
-            "kills": self.kills,
-            "lost": self.lost,
-            "doubled": self.doubled,
-            "gaps": self.gaps,
-            "drift": self.drift,
-            "violations": self.violations,
-            "recovery_p50_s": round(ordered[len(ordered) // 2], 2),
-            "recovery_p99_s": round(ordered[int(len(ordered) * 0.99)], 2),
-            "acknowledged": self.acknowledged,
-            "retries": self.retries,
-        }
 
 
 def kill_plan(targets: tuple[str, ...], kills: int, seed: int) -> list[str]:
@@ -105,6 +71,7 @@ class Campaign:
         self._say = say
         self._dice = random.Random(seed + 1)  # noqa: S311
         self._environment = _environment(directory, self._dice)
+        self._platform: Platform | None = None
         self.report = Report()
 
     async def run(self) -> Report:
@@ -120,9 +87,14 @@ class Campaign:
     async def _campaign(self) -> None:
         addresses = read_environment(self._state)
         books = Books(addresses["DATABASE_URL"])
-        load = Load(addresses["ENGINE_ADDRESS"], self._seed)
+        has_platform = bool(set(self._plan) & set(PLATFORM_TARGETS))
+        users = PLATFORM_USERS if has_platform else USERS
+        load = Load(addresses["ENGINE_ADDRESS"], self._seed, users=users)
         await load.begin(RECOVERY_TIMEOUT_S)
         try:
+            if has_platform:
+                self._platform = Platform(self._state, addresses, self._seed)
+                await self._platform.begin(self._credit)
             for number, name in enumerate(self._plan, 1):
                 await asyncio.sleep(self._dice.uniform(*BREATH_S))
                 await self._kill(name, load, books)
@@ -134,9 +106,21 @@ class Campaign:
                 if number % VERIFY_EVERY == 0 and number < len(self._plan):
                     await self._verify()
             last = await load.probe()
+            if self._platform is not None:
+                await self._platform.stop()
         finally:
+            if self._platform is not None:
+                await self._platform.close()
             await load.stop()
         await self._close_books(load, books, last)
+
+    async def _credit(self, user_id: int, asset: str, amount: str) -> dict[str, Any]:
+        _, told = await self._manage(
+            "credit", "--user", str(user_id), "--asset", asset, "--amount", amount, "--json",
+            timeout_s=CREDIT_TIMEOUT_S,
+        )  # fmt: skip
+        facts: dict[str, Any] = json.loads(told.splitlines()[-1])
+        return facts
 
     async def _kill(self, name: str, load: Load, books: Books) -> None:
         """SIGKILL one process and wait until everything works again."""
@@ -147,6 +131,8 @@ class Campaign:
         killed_at = time.monotonic()
         while not self._is_back(victim):
             load.check()
+            if self._platform is not None:
+                self._platform.check()
             if time.monotonic() - killed_at > RECOVERY_TIMEOUT_S:
                 unwell = [
                     f"{each.name} {each.state} {each.health}"
@@ -161,6 +147,8 @@ class Campaign:
         row = await books.reach(event_seq, RECOVERY_TIMEOUT_S)
         if row is None or row.halted_reason or row.last_event_seq < event_seq:
             raise ChaosError(f"after the kill of {name} the books stand at {row}, not {event_seq}")
+        if self._platform is not None:
+            await self._platform.prove_alive(name)
         self.report.kills += 1
         self.report.recoveries_s.append(time.monotonic() - killed_at)
 
@@ -198,6 +186,9 @@ class Campaign:
         self.report.lost, self.report.doubled, self.report.gaps = findings[:3]
         self.report.acknowledged = load.commands
         self.report.retries = load.retries
+        if self._platform is not None:
+            for finding in await self._platform.settle(self.report):
+                self._say(f"finding: {finding}")
         await self._verify()
 
     async def _manage(

@@ -22,6 +22,7 @@ from engine.client import (
 from engine.proto.records import OrderType, Reason, Side, TimeInForce
 
 USERS: Final = 12
+FIRST_USER: Final = 1_000_001  # far from the numbers of people who register meanwhile
 COIN, CASH, GOLD = 1, 2, 3
 DECIMALS: Final = 8
 MAX_TOTAL_ATOMS: Final = 10**17
@@ -47,7 +48,8 @@ class OpenOrder(NamedTuple):
 class Load:
     """Runs until `stop`. All randomness comes from `seed`, all identities are used once."""
 
-    def __init__(self, address: str, seed: int) -> None:
+    def __init__(self, address: str, seed: int, *, users: int = USERS) -> None:
+        self._users = range(FIRST_USER, FIRST_USER + users)
         self._client = EngineClient(address, timeout_s=ANSWER_TIMEOUT_S)
         self._random = random.Random(seed)  # noqa: S311 - repeatable on purpose
         self._tasks: list[asyncio.Task[None]] = []
@@ -76,18 +78,18 @@ class Load:
                 taker_fee=1_900,
                 fee_in_quote=in_quote,
             )
-        for user_id in range(1, USERS + 1):
+        for user_id in self._users:
             await client.add_user(user_id=user_id)
             for asset_id in (COIN, CASH, GOLD):
                 await self._fund(user_id, asset_id, FIRST_DEPOSIT_ATOMS)
         self._tasks = [
             asyncio.create_task(self._trade(user_id, random.Random(self._random.random())))  # noqa: S311
-            for user_id in range(1, USERS + 1)
+            for user_id in self._users
         ]
 
     async def probe(self) -> int:
         """Get one deposit acknowledged; returns the sequence of its last event."""
-        outcome = await self._fund(1, COIN, 1)
+        outcome = await self._fund(FIRST_USER, COIN, 1)
         return outcome.events[-1][0].event_seq
 
     async def stop(self) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from engine.proto.records import EventHeader, EventType, FundsMoved, pack_event
 from quantatrade.chaos.books import Books
-from quantatrade.chaos.campaign import TARGETS, Report, kill_plan
+from quantatrade.chaos.campaign import TARGETS, kill_plan
+from quantatrade.chaos.report import Report
 from tests.fixtures_database import DatabaseHandle
 
 
