@@ -1,8 +1,4 @@
-"""A trader's day on the page at `/`, in a real browser, on an installation of its own.
-
-QT_TRADING_PICTURE=docs/images/trading.png writes the README's picture; without it nothing is
-written outside the test's own directory.
-"""
+"""A trader's day on the page at `/`, in a real browser, on an installation of its own."""
 
 from __future__ import annotations
 
@@ -21,11 +17,10 @@ from playwright.sync_api import Browser, Page, expect
 
 from engine.client import SyncEngineClient
 from quantatrade.bootstrap.ports import NAMES as PORT_NAMES
-from tests.e2e.browser import Watched, chromium, watched
+from tests.browser import Watched, chromium, watched
 from tests.e2e.installation import Installation, wait_until
 from tests.e2e.trading_floor import PASSWORD, Trader, quote_levels
 
-PICTURE: Final = "QT_TRADING_PICTURE"
 WIDE: Final = (1366, 768)
 PHONE: Final = (390, 844)
 MARKET: Final = "BTCUSDT"
@@ -230,18 +225,10 @@ def test_a_new_trader_registers_trades_and_sees_exactly_what_rest_says(
     balances = {each["asset"]: (each["available"], each["locked"]) for each in holdings["balances"]}
     assert balances["BTC"] == ("0.122877", "0")
     wait_until(lambda: shown_balances(page) == balances, "the balances that REST has", 10)
-    picture(page)
     assert found.complaints == []
 
 
-def picture(page: Page) -> None:
-    """Write the README's picture where the environment says so."""
-    wanted = os.environ.get(PICTURE)
-    if wanted:
-        page.screenshot(path=wanted)
-
-
-def test_a_reload_keeps_the_session_and_a_log_out_ends_it(
+def test_a_session_outlives_a_reload_and_its_end_is_told(
     installation: Installation, maker: Trader, browser: Browser
 ) -> None:
     del maker
@@ -252,12 +239,30 @@ def test_a_reload_keeps_the_session_and_a_log_out_ends_it(
     expect(page.locator("#who .name")).to_have_text("ben@example.org", timeout=PATIENCE_MS)
     expect(page.locator("#available")).to_have_text("0 USDT", timeout=PATIENCE_MS)
     assert page.evaluate("[document.cookie, localStorage.length]") == ["", 0]
+    assert found.complaints == []
+
+    # Somebody who got hold of the refresh token uses it: the session ends for both.
+    stolen = json.loads(page.evaluate("sessionStorage.getItem('quantatrade.session')"))["refresh"]
+    with httpx.Client(base_url=f"{url_of(installation)}/api/v1/", trust_env=False) as thief:
+        got = [thief.post("auth/refresh", json={"refresh_token": stolen}) for _ in range(2)]
+    assert [answer.status_code for answer in got] == [200, 401]
+    expect(page.locator("#login-problem")).to_have_text(
+        "Your session has ended. Log in again.", timeout=PATIENCE_MS
+    )
+    page.keyboard.press("Escape")
+    expect(page.locator("#open-login")).to_be_visible()
+    expect(page.locator("#pane-open")).to_contain_text("Log in to see your orders")
+    assert page.evaluate("sessionStorage.length") == 0
+    assert {each[:23] for each in found.complaints} <= {"Failed to load resource"}  # the 401
+
+    page.click("#open-login")
+    page.fill("#login-form [name=email]", "ben@example.org")
+    page.fill("#login-form [name=password]", PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.locator("#available")).to_have_text("0 USDT", timeout=PATIENCE_MS)
     page.get_by_role("button", name="Log out").click()
     expect(page.locator("#open-login")).to_be_visible(timeout=PATIENCE_MS)
     assert page.evaluate("sessionStorage.length") == 0
-    page.click("#tab-open")
-    expect(page.locator("#pane-open")).to_contain_text("Log in to see your orders")
-    assert found.complaints == []
 
 
 def test_what_others_name_is_shown_as_text_and_never_run(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from django.utils.decorators import method_decorator
+from django.views.decorators.gzip import gzip_page
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -124,6 +126,7 @@ class TradesView(PublicView):
         return Response({"items": body_of(page.items), "next_cursor": following})
 
 
+@method_decorator(gzip_page, name="dispatch")  # long, public, and without any secret
 class CandlesView(PublicView):
     """The candles of one market."""
 

@@ -87,20 +87,31 @@ export function mountAccount(exchange, openDeposit) {
       pane.replaceChildren(h("p", { class: "empty" }, text));
       return;
     }
-    pane.replaceChildren({ open: drawOpen, history: drawHistory, fills: drawFills,
-      balances: drawBalances }[tab]());
+    const focused = pane.contains(document.activeElement)
+      ? document.activeElement.getAttribute("aria-label")
+      : null;
+    const drawers = {
+      open: drawOpen, history: drawHistory, fills: drawFills, balances: drawBalances,
+    };
+    pane.replaceChildren(drawers[tab]());
+    if (focused) pane.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus();
   });
 
+  // Heads in brackets are columns that a phone has no room for.
   function table(heads, rows, nothing) {
     if (!rows.length) return h("p", { class: "empty" }, nothing);
+    const cells = heads.map((head) => {
+      const isExtra = head.startsWith("[");
+      const text = isExtra ? head.slice(1, -1) : head;
+      return h("th", { scope: "col", class: isExtra ? "extra" : null }, text);
+    });
     return h(
-      "table", { class: "list" },
-      h("thead", {}, h("tr", {}, ...heads.map((head) => h("th", { scope: "col" }, head)))),
-      h("tbody", {}, ...rows),
+      "table", { class: "list" }, h("thead", {}, h("tr", {}, ...cells)), h("tbody", {}, ...rows),
     );
   }
 
   const cell = (text, options = {}) => h("td", options, text);
+  const extra = (text, options = {}) => cell(text, { ...options, class: `extra ${options.class ?? ""}` });
   const sideCell = (side) => cell(SIDES[side] ?? "", { class: SIDES[side] === "buy" ? "up" : "down" });
 
   function drawOpen() {
@@ -109,10 +120,10 @@ export function mountAccount(exchange, openDeposit) {
       const name = order.client_order_id ?? "";
       return h(
         "tr", { "data-order": order.order_id },
-        cell(order.symbol), sideCell(order.side), cell(kindOf(order)),
+        cell(order.symbol), sideCell(order.side), extra(kindOf(order)),
         cell(priced(order.symbol, order.price)), cell(number(order.quantity)),
-        cell(number(order.remaining)), cell(name, { class: "name", title: name }),
-        cell(`#${order.order_id}`),
+        cell(number(order.remaining)), extra(name, { class: "name", title: name }),
+        extra(`#${order.order_id}`),
         h("td", {}, h(
           "button",
           {
@@ -123,7 +134,7 @@ export function mountAccount(exchange, openDeposit) {
         )),
       );
     });
-    const heads = ["Market", "Side", "Type", "Price", "Quantity", "Open", "Name", "Order", ""];
+    const heads = ["Market", "Side", "[Type]", "Price", "Quantity", "Open", "[Name]", "[Order]", ""];
     return table(heads, rows, "No open orders.");
   }
 
@@ -131,13 +142,13 @@ export function mountAccount(exchange, openDeposit) {
     const rows = (lists.history?.items ?? []).map((order) =>
       h(
         "tr", { "data-order": order.order_id },
-        cell(order.market), sideCell(order.side), cell(kindOf(order)),
-        cell(priced(order.market, order.price)), cell(number(order.quantity)),
-        cell(number(order.executed_quantity)), cell(`${order.fee} ${order.fee_asset}`),
+        cell(order.market), sideCell(order.side), extra(kindOf(order)),
+        cell(priced(order.market, order.price)), extra(number(order.quantity)),
+        cell(number(order.executed_quantity)), extra(`${order.fee} ${order.fee_asset}`),
         cell(stateOf(order)), cell(moment(order.closed_at ?? order.accepted_at)),
       ),
     );
-    const heads = ["Market", "Side", "Type", "Price", "Quantity", "Executed", "Fee", "End", "Time"];
+    const heads = ["Market", "Side", "[Type]", "Price", "[Quantity]", "Executed", "[Fee]", "End", "Time"];
     return paged("history", table(heads, rows, waiting("history", "No order has ended yet.")));
   }
 
@@ -151,13 +162,13 @@ export function mountAccount(exchange, openDeposit) {
     const rows = (lists.fills?.items ?? []).map((fill) =>
       h(
         "tr", { "data-fill": fill.trade_id },
-        cell(fill.market), sideCell(fill.side), cell(fill.role.toLowerCase()),
+        extra(fill.market), sideCell(fill.side), extra(fill.role.toLowerCase()),
         cell(priced(fill.market, fill.price)), cell(number(fill.quantity)),
-        cell(number(fill.quote_quantity)), cell(`${fill.fee} ${fill.fee_asset}`),
-        cell(`#${fill.order_id}`), cell(moment(fill.executed_at)),
+        extra(number(fill.quote_quantity)), cell(`${fill.fee} ${fill.fee_asset}`),
+        extra(`#${fill.order_id}`), cell(moment(fill.executed_at)),
       ),
     );
-    const heads = ["Market", "Side", "Role", "Price", "Quantity", "Worth", "Fee", "Order", "Time"];
+    const heads = ["[Market]", "Side", "[Role]", "Price", "Quantity", "[Worth]", "Fee", "[Order]", "Time"];
     return paged("fills", table(heads, rows, waiting("fills", "No fills yet.")));
   }
 
@@ -191,13 +202,15 @@ export function mountAccount(exchange, openDeposit) {
     return table(["Asset", "Available", "Locked", "Total"], rows, "Loading …");
   }
 
+  /** Returns whether it was canceled; a failure is told, success only for a single one. */
   async function cancel(order, button) {
     if (button) button.disabled = true;
     try {
       const answer = await session.call("DELETE", `orders/${order.order_id}`, {
         query: { market: order.symbol }, headers: { Prefer: "return=minimal" },
       });
-      notify(`Order ${order.order_id} is canceled; ${answer.removed_quantity} were still open.`);
+      const open = `${answer.removed_quantity} were still open`;
+      if (button) notify(`Order ${order.order_id} is canceled; ${open}.`);
       return true;
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -221,10 +234,14 @@ export function mountAccount(exchange, openDeposit) {
     isSure = false;
     button.disabled = true;
     const waiting = [...exchange.orders.values()];
+    let canceled = 0;
     const worker = async () => {
-      for (let order = waiting.shift(); order; order = waiting.shift()) await cancel(order, null);
+      for (let order = waiting.shift(); order; order = waiting.shift()) {
+        if (await cancel(order, null)) canceled += 1;
+      }
     };
     await Promise.all(Array.from({ length: CANCELS_AT_ONCE }, worker));
+    notify(`Canceled: ${canceled}.`);
     button.disabled = false;
     draw();
   }
@@ -247,7 +264,8 @@ export function mountAccount(exchange, openDeposit) {
   exchange.addEventListener("fill", ({ detail: fill }) => {
     const fee = `fee ${fill.fee} ${fill.fee_asset}`;
     const verb = fill.side === "buy" ? "Bought" : "Sold";
-    notify(`${verb} ${fill.quantity} ${fill.symbol} at ${fill.price} · ${fee} · ${clock(fill.time)}`,
+    const base = exchange.markets.get(fill.symbol)?.base ?? fill.symbol;
+    notify(`${verb} ${fill.quantity} ${base} at ${fill.price} · ${fee} · ${clock(fill.time)}`,
       "good");
     readLater();
   });

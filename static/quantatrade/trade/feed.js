@@ -6,6 +6,7 @@ const BACKOFF_FIRST_MS = 400;
 const BACKOFF_MAX_MS = 15_000;
 const SILENCE_MAX_MS = 60_000;
 const NOT_READY_MS = 1_500;
+const CHANNELS_MAX = 50; // in a request
 const GAPS_MAX = 5; // of one channel within a minute; then the line itself is suspect
 const MINUTE_MS = 60_000;
 const PRIVATE = new Set(["orders", "fills", "balances"]);
@@ -14,6 +15,9 @@ const PRIVATE = new Set(["orders", "fills", "balances"]);
 export class Feed extends EventTarget {
   #socket = null;
   #channels = new Map(); // name -> {handler, seq, gaps}
+  #opened = new Set(); // since the last request
+  #asked = new Map(); // request id -> its channels, until it is answered
+  #requests = 0;
   #attempts = 0;
   #timers = {};
   #isAuthenticated = false;
@@ -39,11 +43,21 @@ export class Feed extends EventTarget {
   /** Follow a channel. `handler(message)` gets snapshots and what comes after them. */
   open(name, handler) {
     this.#channels.set(name, { handler, seq: null, gaps: [] });
-    this.#subscribe([name]);
+    if (!this.#opened.size) queueMicrotask(() => this.#subscribeOpened());
+    this.#opened.add(name);
   }
 
   close(name) {
-    if (this.#channels.delete(name)) this.#send({ op: "unsubscribe", channels: [name] });
+    const isAsked = !this.#opened.delete(name);
+    if (this.#channels.delete(name) && isAsked) {
+      this.#send({ op: "unsubscribe", channels: [name] });
+    }
+  }
+
+  #subscribeOpened() {
+    const names = [...this.#opened];
+    this.#opened.clear();
+    this.#subscribe(names);
   }
 
   /** Log this socket in with the newest token; private channels follow. */
@@ -68,6 +82,8 @@ export class Feed extends EventTarget {
     socket.onopen = () => {
       if (socket !== this.#socket) return;
       this.#isAuthenticated = false;
+      this.#opened.clear();
+      this.#asked.clear();
       for (const channel of this.#channels.values()) channel.seq = null;
       this.#subscribe([...this.#channels.keys()]);
       this.authenticate();
@@ -111,12 +127,14 @@ export class Feed extends EventTarget {
     if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(message));
   }
 
-  // One request for each channel: a refused one takes no other with it.
+  // Few requests for many channels: the edge counts requests.
   #subscribe(names) {
-    for (const name of names) {
-      if (!PRIVATE.has(name) || this.#isAuthenticated) {
-        this.#send({ op: "subscribe", channels: [name], id: name });
-      }
+    const wanted = names.filter((name) => !PRIVATE.has(name) || this.#isAuthenticated);
+    for (let first = 0; first < wanted.length; first += CHANNELS_MAX) {
+      const channels = wanted.slice(first, first + CHANNELS_MAX);
+      this.#requests += 1;
+      this.#asked.set(this.#requests, channels);
+      this.#send({ op: "subscribe", channels, id: this.#requests });
     }
   }
 
@@ -128,7 +146,8 @@ export class Feed extends EventTarget {
     else if (message.type === "authenticated") {
       this.#isAuthenticated = true;
       this.#subscribe([...this.#channels.keys()].filter((name) => PRIVATE.has(name)));
-    } else if (message.type === "auth_ended") this.#authEnded();
+    } else if (message.type === "subscribed") this.#asked.delete(message.id);
+    else if (message.type === "auth_ended") this.#authEnded();
     else if (message.type === "error") this.#refused(message);
   }
 
@@ -175,14 +194,21 @@ export class Feed extends EventTarget {
     this.#renew().catch(() => {}); // a new token authenticates; an ended session says so itself
   }
 
+  // A request is refused as a whole, so one channel that is not there is found by asking singly.
   #refused(message) {
     const { code } = message.error;
     if (message.id === "auth") {
       this.#authEnded();
-    } else if (code === "not_ready" || code === "unavailable") {
+      return;
+    }
+    const names = this.#asked.get(message.id) ?? [];
+    this.#asked.delete(message.id);
+    if (code === "not_ready" || code === "unavailable") {
       setTimeout(() => {
-        if (this.#channels.get(message.id)?.seq === null) this.#subscribe([message.id]);
+        this.#subscribe(names.filter((name) => this.#channels.get(name)?.seq === null));
       }, NOT_READY_MS);
+    } else if (names.length > 1) {
+      for (const name of names) this.#subscribe([name]);
     }
   }
 

@@ -1,7 +1,7 @@
 // The API's error codes in plain words. Codes are stable (docs/API.md); a code without words here
 // is told with the message that came with it.
 
-const WORDS = {
+export const WORDS = {
   account_pending: "Your account is being opened. This takes about a second; try again.",
   bad_gateway: "The exchange is starting again. Try again in a moment.",
   capacity: "The exchange is full right now. Nothing was done; try again in a moment.",

@@ -1,12 +1,15 @@
 """The page's files and their addresses."""
 
 import gzip
+import re
 from pathlib import Path
 
 import pytest
 
 from apps.front.assets import ENTRY, FOLDERS, STYLE, assets_read
 from tests.architecture.sources import ROOT
+
+SCRIPTS = ROOT / "static" / FOLDERS[0]
 
 
 def made(tmp_path: Path, files: dict[str, str]) -> Path:
@@ -60,3 +63,25 @@ def test_what_is_vendored_comes_with_its_licence_and_notice() -> None:
     page = (ROOT / "templates/trade.html").read_text()
     for word in notice:  # its licence asks for the notice and the link on the page
         assert word in page
+
+
+def test_no_script_of_the_page_makes_markup_code_or_styles_out_of_text() -> None:
+    forbidden = re.compile(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|cssText"
+        r"|setAttribute\(\"style|parseFloat|localStorage|document\.cookie"
+    )
+    found = [
+        f"{path.name}: {match}"
+        for path in sorted(SCRIPTS.glob("*.js"))
+        for match in forbidden.findall(path.read_text())
+    ]
+    assert found == []
+    assert (SCRIPTS / "main.js").exists()
+
+
+def test_numbers_are_made_of_text_only_to_draw() -> None:
+    users = {
+        path.name for path in SCRIPTS.glob("*.js") if re.search(r"\bNumber\(", path.read_text())
+    }
+    # Candles, the width of a depth bar, basis points of the spread, and the 25 of "25 %".
+    assert users == {"chart.js", "book_panel.js", "ticket.js"}
