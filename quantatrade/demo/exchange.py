@@ -80,6 +80,7 @@ class Demo:
                 await account.open()
 
         await until_done(account.name, in_turn)
+        await until_done(account.name, account.become_active)
 
     async def run(self) -> None:
         """Trade until canceled."""

@@ -21,6 +21,8 @@ TIMEOUT_S: Final = 20.0
 CONNECTIONS_MAX: Final = 8
 REFRESH_BEFORE_S: Final = 120.0
 WAIT_MAX_S: Final = 60.0
+ACTIVE_LOOK_S: Final = 0.5
+ACTIVE_LOOKS_MAX: Final = 40
 ERROR_CHARS_MAX: Final = 300
 
 
@@ -61,7 +63,7 @@ class Account:
         return self._login.email.partition("@")[0]
 
     async def open(self) -> None:
-        """Log in, registering before if need be, and wait until the account trades."""
+        """Log in, registering before if need be."""
         async with self._lock:
             try:
                 await self._log_in()
@@ -69,8 +71,14 @@ class Account:
                 if error.code != "invalid_credentials":
                     raise
                 await self._register()
-        if (await self.get("me"))["account"] == "pending":
-            raise NotNowError(f"the account of {self.name} is being opened")
+
+    async def become_active(self) -> None:
+        """Wait until the account can trade, which a new one can within a second or two."""
+        for _ in range(ACTIVE_LOOKS_MAX):
+            if (await self.get("me"))["account"] != "pending":
+                return
+            await asyncio.sleep(ACTIVE_LOOK_S)
+        raise NotNowError(f"the account of {self.name} is not open yet")
 
     async def token(self) -> str:
         """Return an access token that is good for a while."""

@@ -138,14 +138,3 @@ def test_a_fresh_exchange_trades_in_all_markets_through_all_ways(exchange: Insta
     assert verified.returncode == 0, verified.stdout + verified.stderr
     log = (exchange.var / "log" / "demo.log").read_text().splitlines()
     assert [line for line in log if json.loads(line)["level"] == "error"] == []
-
-
-def test_no_demo_where_nobody_wants_one(exchange: Installation) -> None:
-    up = exchange.manage("up", "--no-demo", "--detach")
-    assert up.returncode == 0, up.stdout + up.stderr
-    assert "play money" not in up.stdout
-    assert "demo" not in [each["name"] for each in exchange.status()["processes"]]
-    assert not (exchange.var / "demo" / "logins.json").exists()
-    assert get(exchange, "/mailbox/").status_code == 404
-    assert get(exchange, "/api/v1/exchange").json()["demo"] is False
-    assert get(exchange, "/api/v1/markets").json()["items"] == []

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from quantatrade.bootstrap.processes import NAMES
@@ -42,6 +43,10 @@ def test_everything_starts_survives_kills_and_stops_without_a_trace(
     status = installation.status()
     assert [each["name"] for each in status["processes"]] == [*NAMES[:-1]]
     assert NAMES[-1] == "demo"
+    assert "play money" not in first.stdout
+    assert not (installation.var / "demo" / "logins.json").exists()
+    mailbox = f"http://127.0.0.1:{installation.port_base}/mailbox/"
+    assert httpx.get(mailbox, trust_env=False, timeout=30).status_code == 404
     assert {each["health"] for each in status["processes"]} == {"healthy"}
 
     again = installation.manage("up", "--no-demo", "--detach")
