@@ -16,8 +16,11 @@ const LOCK_ATTEMPTS_MAX = 4;
 const LOCK_PAUSE_MS = 80;
 const STORED = "quantatrade.session";
 const ENDED = new Set(["session_ended", "token_invalid", "token_expired", "not_authenticated"]);
-const UNSURE = new Set(["network", "outcome_unknown", "request_in_progress", "gateway_timeout",
-  "bad_gateway"]);
+/** Codes after which a request may have been executed: repeat it under the same key to know. */
+export const UNSURE = new Set([
+  "network", "outcome_unknown", "request_in_progress", "gateway_timeout", "bad_gateway",
+  "internal_server_error",
+]);
 
 export class ApiError extends Error {
   constructor(status, error, requestId) {

@@ -1,7 +1,7 @@
 // The order ticket: price, quantity and total linked exactly, fees before placing, what is against
 // the order before it is sent, and the exchange's answer after.
 
-import { ApiError, idempotencyKey } from "./api.js";
+import { ApiError, idempotencyKey, UNSURE } from "./api.js";
 import { asPercent, fromAtoms, toAtoms, typed } from "./decimal.js";
 import { $, framed, h, notify, say } from "./dom.js";
 import { feeAsset, feeDecimals, feeOf, lotsWithin, outlook, sweep } from "./fees.js";
@@ -262,9 +262,7 @@ export function mountTicket(exchange, askLogin) {
       $("quantity").value = $("total").value = "";
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      unsure = ["network", "outcome_unknown", "request_in_progress"].includes(error.code)
-        ? sent
-        : null;
+      unsure = UNSURE.has(error.code) ? sent : null;
       showRefused(error);
     } finally {
       isSending = false;
