@@ -23,7 +23,7 @@ SECRETS: Final = {
     "QT_EMBEDDED_STORES": "1",
 }
 NOT_THERE: Final = (
-    "demo", "demo/", "mailbox", "mailbox/", "simulate/transfers", "simulate", "api/v1/demo",
+    "demo", "demo/", "simulate/transfers", "simulate", "api/v1/demo",
     "api/v1/mailbox", "api/v1/simulate/transfers", "webhooks/simulate", "api/v2/wallet",
 )  # fmt: skip
 MADE_UP: Final = ("custody_token", "custody_webhook_secret", "custody_wallet", "django_secret_key")
@@ -155,6 +155,9 @@ def test_addresses_of_demo_mailbox_and_simulator_do_not_exist(production: Produc
     for path in NOT_THERE:
         for method in ("GET", "POST"):
             assert production.ask(method, path).status_code == 404, (method, path)
+    for path in ("mailbox/", "mailbox/1"):
+        assert production.ask("GET", path).status_code == 404, path
+        assert production.ask("POST", path).status_code == 403, path  # without a form of ours
     exchange = production.ask("GET", "api/v1/exchange", headers={"Accept": "*/*"}).json()
     assert (exchange["demo"], exchange["mailbox"]) == (False, None)
 
