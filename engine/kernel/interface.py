@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
+from engine.kernel.state import PackedState, StateSource
+
 
 class AssetView(NamedTuple):
     asset_id: int
@@ -80,7 +82,7 @@ class TotalsView(NamedTuple):
     adjusted_atoms: int
 
 
-class Kernel(Protocol):
+class Kernel(StateSource, Protocol):
     """One writer at a time; queries are allowed only between calls of `apply`."""
 
     @property
@@ -152,3 +154,7 @@ class Kernel(Protocol):
 
     def state_hash(self) -> bytes:
         """SHA-256 over the canonical form of the whole state (see `engine.kernel.state`)."""
+
+    def load_state(self, state: PackedState) -> None:
+        """Take over a whole state. ValueError if this kernel is not empty; StateError if the state
+        contradicts itself: the kernel is then in no state to be used."""

@@ -1,10 +1,12 @@
-"""The canonical bytes of a kernel's whole state, and their SHA-256.
+"""The canonical bytes of a kernel's whole state, their SHA-256, and the way back from them.
 
 Two kernels that hold the same state give the same bytes, whatever their memory looks like: each
-hands over its rows in the order stated here and this module alone turns them into bytes. A section
-is a four-byte tag, the number of its rows as unsigned 64 bits, and the rows.
+hands over its rows in the order stated here, loose or packed as stated here. A section is a
+four-byte tag, the number of its rows as unsigned 64 bits, and the rows. A snapshot is these bytes,
+so a field added to a row is in the hash and in the snapshots at once.
 
-Invariant: everything that can influence a later event is in here.
+Invariant: everything that can influence a later event is in here; a kernel that has loaded the
+bytes gives the same bytes again and answers every later command as the one that they came from.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 MAGIC: Final = b"QTS1"
 _JOIN_BYTES: Final = 1 << 16
@@ -124,16 +126,37 @@ class BusinessRow(NamedTuple):
     first_event_seq: int
 
 
+class Section(NamedTuple):
+    """`key_fields` leading fields tell two rows of a section apart; 0: only their place does."""
+
+    tag: bytes
+    name: str
+    row: type[Any]
+    layout: struct.Struct
+    key_fields: int
+
+
 _HEAD: Final = struct.Struct("<5q16s")
-_SECTIONS: Final = (
-    (b"ASST", struct.Struct("<4qQ5q40s")),
-    (b"MRKT", struct.Struct("<18qQ40s")),
-    (b"USER", struct.Struct("<4q")),
-    (b"WNDW", struct.Struct("<16sQ3q")),
-    (b"ACCT", struct.Struct("<4q")),
-    (b"ORDR", struct.Struct("<16q40s")),
-    (b"BSNS", struct.Struct("<16sQq")),
+_COUNT: Final = struct.Struct("<4sQ")
+SECTIONS: Final = (
+    Section(b"ASST", "assets", AssetRow, struct.Struct("<4qQ5q40s"), 1),
+    Section(b"MRKT", "markets", MarketRow, struct.Struct("<18qQ40s"), 1),
+    Section(b"USER", "users", UserRow, struct.Struct("<4q"), 1),
+    Section(b"WNDW", "requests", WindowRow, struct.Struct("<16sQ3q"), 0),
+    Section(b"ACCT", "accounts", AccountRow, struct.Struct("<4q"), 2),
+    Section(b"ORDR", "orders", OrderRow, struct.Struct("<16q40s"), 1),
+    Section(b"BSNS", "business ids", BusinessRow, struct.Struct("<16sQq"), 1),
 )
+LAYOUT_HASH: Final = hashlib.sha256(
+    repr(
+        [(MAGIC, _HEAD.format, HeadRow._fields)]
+        + [(each.tag, each.layout.format, each.row._fields) for each in SECTIONS]
+    ).encode()
+).digest()
+
+
+class StateError(ValueError):
+    """Bytes that are no canonical state, or one that contradicts itself."""
 
 
 class StateSource(Protocol):
@@ -143,26 +166,35 @@ class StateSource(Protocol):
 
     def state_sections(
         self,
-    ) -> Iterator[tuple[int, Iterable[tuple[int | bytes, ...]]]]:
+    ) -> Iterator[tuple[int, bytes | Iterable[tuple[int | bytes, ...]]]]:
         """Yield (number of rows, rows): assets, markets, users, request windows, accounts (by user
-        and asset id, zeros included), orders, business ids."""
+        and asset id, zeros included), orders, business ids. Rows may come packed, as bytes."""
 
 
 def canonical_chunks(source: StateSource) -> Iterator[bytes]:
     """Yield the canonical bytes in pieces. AssertionError if a section's count was not kept."""
     yield MAGIC + _HEAD.pack(*source.head_row())
-    for (tag, row_struct), (count, rows) in zip(_SECTIONS, source.state_sections(), strict=True):
-        buffer = bytearray(tag + struct.pack("<Q", count))
-        seen = 0
-        for row in rows:
-            buffer += row_struct.pack(*row)
-            seen += 1
-            if len(buffer) >= _JOIN_BYTES:
-                yield bytes(buffer)
-                buffer.clear()
-        yield bytes(buffer)
-        if seen != count:
-            raise AssertionError(f"section {tag!r} had {seen} rows, expected {count}")
+    for section, (count, rows) in zip(SECTIONS, source.state_sections(), strict=True):
+        yield _COUNT.pack(section.tag, count)
+        size = 0
+        for chunk in (rows,) if isinstance(rows, bytes) else _packed(section, rows):
+            size += len(chunk)
+            yield chunk
+        if size != count * section.layout.size:
+            raise AssertionError(
+                f"section {section.tag!r} had {size} bytes, expected {count} rows "
+                f"of {section.layout.size}"
+            )
+
+
+def _packed(section: Section, rows: Iterable[tuple[int | bytes, ...]]) -> Iterator[bytes]:
+    buffer = bytearray()
+    for row in rows:
+        buffer += section.layout.pack(*row)
+        if len(buffer) >= _JOIN_BYTES:
+            yield bytes(buffer)
+            buffer.clear()
+    yield bytes(buffer)
 
 
 def canonical_bytes(source: StateSource) -> bytes:
@@ -176,3 +208,39 @@ def hash_state(source: StateSource) -> bytes:
     for chunk in canonical_chunks(source):
         digest.update(chunk)
     return digest.digest()
+
+
+class PackedState:
+    """Canonical bytes, split into head and sections. StateError if they are not well-formed."""
+
+    def __init__(self, data: bytes | memoryview) -> None:
+        view = memoryview(data)
+        at = len(MAGIC) + _HEAD.size
+        if len(view) < at or bytes(view[: len(MAGIC)]) != MAGIC:
+            raise StateError(f"state of {len(view)} bytes does not begin with {MAGIC!r}")
+        self.head = HeadRow._make(_HEAD.unpack_from(view, len(MAGIC)))
+        self._packed: dict[bytes, memoryview] = {}
+        for section in SECTIONS:
+            if len(view) < at + _COUNT.size:
+                raise StateError(f"state ends at byte {len(view)}, before {section.name}")
+            tag, count = _COUNT.unpack_from(view, at)
+            at += _COUNT.size
+            end = at + count * section.layout.size
+            if tag != section.tag or end > len(view):
+                raise StateError(
+                    f"at byte {at - _COUNT.size} of {len(view)} were {count} rows of {tag!r}, "
+                    f"expected rows of {section.tag!r} that fit"
+                )
+            self._packed[section.tag] = view[at:end]
+            at = end
+        if at != len(view):
+            raise StateError(f"state was {len(view)} bytes, expected {at}")
+
+    def packed(self, tag: bytes) -> memoryview:
+        """The rows of a section as they are."""
+        return self._packed[tag]
+
+    def rows(self, tag: bytes) -> Iterator[Any]:
+        """The rows of a section, in their class."""
+        section = next(each for each in SECTIONS if each.tag == tag)
+        return map(section.row._make, section.layout.iter_unpack(self._packed[tag]))

@@ -27,6 +27,8 @@ PARTS = (
     "funds",
     "checkpoint",
     "rows",
+    "packing",
+    "restoring",
     "dispatch",
     "kernel",
 )

@@ -32,21 +32,34 @@ from engine.kernel.compiled.layout import (
     u64,
 )
 from engine.kernel.compiled.lookups import find_market, find_order
+from engine.kernel.compiled.packing import (
+    account_bytes,
+    business_bytes,
+    order_bytes,
+    user_bytes,
+    window_bytes,
+    window_row_count,
+)
+from engine.kernel.compiled.restoring import (
+    refit_checkpoint,
+    restore_accounts,
+    restore_asset,
+    restore_business,
+    restore_market,
+    restore_orders,
+    restore_users,
+)
 from engine.kernel.compiled.rows import (
     account_rows,
-    all_window_rows,
     asset_rows,
     balance_views,
-    business_rows,
     level_indices,
     level_views,
     market_indices,
     market_rows,
-    order_row,
     order_view,
     totals_views,
     user_indices,
-    user_rows,
 )
 from engine.kernel.compiled.symbols import CHUNK_LEVELS, HOUSE, SHORT_SLICE_COMMANDS, SLICE_COMMANDS
 from engine.kernel.compiled.tables import find
@@ -310,19 +323,39 @@ class CompiledKernel:
         )
 
     def state_sections(self):
-        windows = all_window_rows(cython.address(self.core))
-        yield self.core.asset_top - 1, asset_rows(cython.address(self.core))
-        yield self.core.market_top - 1, market_rows(cython.address(self.core))
-        yield self.core.user_top - 1, user_rows(cython.address(self.core))
-        yield len(windows), windows
-        yield self.core.account_top - 1, account_rows(cython.address(self.core))
-        yield self.core.order_table.count, self.order_rows()
-        yield self.core.business_count, business_rows(cython.address(self.core))
+        core: CorePtr = cython.address(self.core)
+        yield self.core.asset_top - 1, asset_rows(core)
+        yield self.core.market_top - 1, market_rows(core)
+        yield self.core.user_top - 1, user_bytes(core)
+        yield window_row_count(core), window_bytes(core)
+        yield self.core.account_top - 1, account_bytes(core)
+        yield self.core.order_table.count, order_bytes(core)
+        yield self.core.business_count, business_bytes(core)
 
-    def order_rows(self):
-        for market in market_indices(cython.address(self.core)):
-            for index in self.orders_of_market(market):
-                yield order_row(cython.address(self.core), index)
+    def load_state(self, state_):
+        """Take over a packed state; only a kernel that has applied nothing may."""
+        core: CorePtr = cython.address(self.core)
+        if self.core.command_seq:
+            raise ValueError(
+                f"kernel was at command {self.core.command_seq}, expected an empty one"
+            )
+        self.is_torn = True
+        touched = {row.asset_id for row in state_.rows(b"ASST") if restore_asset(core, row)}
+        restore_users(core, bytes(state_.packed(b"USER")), bytes(state_.packed(b"WNDW")))
+        restore_accounts(core, bytes(state_.packed(b"ACCT")))
+        for row in state_.rows(b"MRKT"):
+            restore_market(core, row)
+        restore_orders(core, bytes(state_.packed(b"ORDR")))
+        restore_business(core, bytes(state_.packed(b"BSNS")))
+        head = state_.head
+        self.core.command_seq = head.command_seq
+        self.core.event_seq = head.event_seq
+        self.core.time_us = head.time_us
+        self.core.last_order_id = head.last_order_id
+        self.digest = int.from_bytes(head.digest, "little")
+        self.row_count = head.row_count
+        refit_checkpoint(core, self.digest, self.row_count, touched)
+        self.is_torn = False
 
 
 def ascii_text(text):

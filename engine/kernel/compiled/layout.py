@@ -13,6 +13,7 @@ u64 = cython.typedef(cython.ulonglong)
 u32 = cython.typedef(cython.uint)
 u16 = cython.typedef(cython.ushort)
 u8 = cython.typedef(cython.uchar)
+WordPtr = cython.typedef(cython.pointer(i64))
 
 # A command as it lies in the batch: `engine.proto.records.COMMAND`.
 Command = cython.struct(

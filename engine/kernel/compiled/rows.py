@@ -5,32 +5,25 @@
 Invariant: nothing here changes anything.
 """
 
-import struct
-
 import cython
 from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 
 from engine.kernel import interface, state
-from engine.kernel.codes import REQUEST_WINDOW, TEXT_BYTES
+from engine.kernel.codes import TEXT_BYTES
 from engine.kernel.compiled.layout import (
     AccountPtr,
     AssetPtr,
     BookSidePtr,
-    BusinessIdPtr,
     ChunkPtr,
     CorePtr,
     LevelPtr,
     MarketPtr,
     OrderPtr,
-    RememberedPtr,
     TermsPtr,
-    UserPtr,
     u32,
     u64,
 )
 from engine.kernel.compiled.symbols import MAKER, TAKER
-
-REQUEST_ID = struct.Struct("<QQ")
 
 
 @cython.cfunc
@@ -85,54 +78,9 @@ def market_row(core: CorePtr, index: u32) -> object:
 
 
 @cython.cfunc
-def window_rows(core: CorePtr, index: u32) -> object:
-    """Return a user's remembered requests, oldest first."""
-    user: UserPtr = core.users + index
-    rows = []
-    age: u32
-    for age in range(user.window_count):
-        entry: RememberedPtr = user.window + (user.window_start + age) % REQUEST_WINDOW
-        rows.append(
-            state.WindowRow(
-                REQUEST_ID.pack(entry.request_low, entry.request_high),
-                entry.fingerprint,
-                entry.order_id,
-                entry.first_event_seq,
-                entry.reason,
-            )
-        )
-    return rows
-
-
-@cython.cfunc
 def account_row(core: CorePtr, index: u32) -> object:
     account: AccountPtr = core.accounts + index
     return state.AccountRow(account.user_id, account.asset_id, account.available, account.locked)
-
-
-@cython.cfunc
-def order_row(core: CorePtr, index: u32) -> object:
-    order: OrderPtr = core.orders + index
-    terms: TermsPtr = core.terms + index
-    return state.OrderRow(
-        order.order_id,
-        core.users[order.user].user_id,
-        core.markets[order.market].market_id,
-        order.is_bid,
-        order.order_type,
-        order.price,
-        terms.quantity,
-        order.leaves,
-        order.reserved,
-        order.ceiling,
-        terms.rates[MAKER],
-        terms.rates[TAKER],
-        terms.cumulative[MAKER],
-        terms.cumulative[TAKER],
-        terms.charged[MAKER],
-        terms.charged[TAKER],
-        text_of(terms.text),
-    )
 
 
 @cython.cfunc
@@ -152,19 +100,6 @@ def order_view(core: CorePtr, index: u32) -> object:
         order.ceiling,
         ascii_of(terms.text),
     )
-
-
-@cython.cfunc
-def business_rows(core: CorePtr) -> list:
-    """Return all remembered money commands by request id."""
-    rows = []
-    place: u64
-    for place in range(core.business_mask + 1):
-        slot: BusinessIdPtr = core.business + place
-        if slot.first_event_seq:
-            request_id = REQUEST_ID.pack(slot.request_low, slot.request_high)
-            rows.append(state.BusinessRow(request_id, slot.fingerprint, slot.first_event_seq))
-    return sorted(rows)
 
 
 @cython.cfunc
@@ -220,26 +155,6 @@ def asset_rows(core: CorePtr) -> list:
 @cython.cfunc
 def market_rows(core: CorePtr) -> list:
     return [market_row(core, index) for index in market_indices(core)]
-
-
-@cython.cfunc
-def user_rows(core: CorePtr) -> list:
-    rows = []
-    for index in user_indices(core):
-        user: UserPtr = core.users + cython.cast(u32, index)
-        rows.append(
-            state.UserRow(user.user_id, user.status, user.first_event_seq, user.window_count)
-        )
-    return rows
-
-
-@cython.cfunc
-def all_window_rows(core: CorePtr) -> list:
-    """Return the request windows of all users by user id."""
-    rows = []
-    for index in user_indices(core):
-        rows += window_rows(core, index)
-    return rows
 
 
 @cython.cfunc

@@ -1,7 +1,7 @@
-"""Constants of the compiled kernel's own, and the two operations that only C has.
+"""Constants of the compiled kernel's own, and the four operations that only C has.
 
 The build makes C constants of the numbers; the functions are the compiler's overflow-checking
-arithmetic (`externs.pxd`) and stand here for readers and linters only.
+arithmetic and the C library's sorting (`externs.pxd`) and stand here for readers and linters only.
 """
 
 from __future__ import annotations
@@ -27,6 +27,14 @@ POOL_ITEMS_MIN: Final = 1024
 TABLE_SLOTS_MIN: Final = 1024  # a power of two
 WINDOW_ITEMS_MIN: Final = 4  # doubled until it is REQUEST_WINDOW
 
+# 64-bit words in a packed row of the canonical state (`engine.kernel.state`).
+USER_WORDS: Final = 4
+WINDOW_WORDS: Final = 6
+ACCOUNT_WORDS: Final = 4
+ORDER_WORDS: Final = 21
+BUSINESS_WORDS: Final = 4
+WORD_BYTES: Final = 8
+
 
 def add_overflows(first: int, second: int, result: Any) -> bool:
     """Put first + second into `result`; whether that left int64."""
@@ -35,4 +43,14 @@ def add_overflows(first: int, second: int, result: Any) -> bool:
 
 def multiply_overflows(first: int, second: int, result: Any) -> bool:
     """Put first x second into `result`; whether that left int64."""
+    raise NotImplementedError
+
+
+def sort_by_two_ids(rows: Any, count: int, row_bytes: int) -> None:
+    """Sort packed rows by their first two words."""
+    raise NotImplementedError
+
+
+def sort_by_request_id(rows: Any, count: int, row_bytes: int) -> None:
+    """Sort packed rows by their first sixteen bytes."""
     raise NotImplementedError

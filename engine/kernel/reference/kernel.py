@@ -25,8 +25,9 @@ from engine.kernel.reference.checks import Fields
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.model import Asset, Market, Order
 from engine.kernel.reference.placing import apply_place
+from engine.kernel.reference.restoring import restore
 from engine.kernel.reference.rows import head_row, state_sections
-from engine.kernel.state import HeadRow, hash_state
+from engine.kernel.state import HeadRow, PackedState, hash_state
 from engine.proto.records import (
     COMMAND,
     HOUSE_USER_ID,
@@ -180,6 +181,11 @@ class ReferenceKernel:
 
     def state_hash(self) -> bytes:
         return hash_state(self)
+
+    def load_state(self, state: PackedState) -> None:
+        if self._x.command_seq:
+            raise ValueError(f"kernel was at command {self._x.command_seq}, expected an empty one")
+        restore(self._x, state)
 
     def head_row(self) -> HeadRow:
         return head_row(self._x)

@@ -114,7 +114,7 @@ def test_the_same_commands_give_the_same_bytes_again(seed: int) -> None:
     for name in PARTS:
         first, again = (load_kernel(name, LIMITS) for _ in range(2))
         assert first.apply(records, 5) == again.apply(records, 5)
-        assert canonical_bytes(first) == canonical_bytes(again)  # type: ignore[arg-type]
+        assert canonical_bytes(first) == canonical_bytes(again)
 
 
 SCRIPT = """

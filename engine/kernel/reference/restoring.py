@@ -1,0 +1,154 @@
+"""From the canonical state back to the reference kernel's objects.
+
+What is not in the state is derived from it: which accounts moved since the last checkpoint is known
+only by asset, and what they counted for then only as a sum. Both are enough, because a checkpoint
+uses nothing else: so all accounts of such an asset count as touched, and the sums are spread over
+them. Invariant: the state of the restored exchange is, byte for byte, the one it was made from.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.kernel.reference.exchange import Exchange
+from engine.kernel.reference.model import Account, Asset, Filters, Market, Order, Remembered, User
+from engine.kernel.state import (
+    AccountRow,
+    AssetRow,
+    BusinessRow,
+    MarketRow,
+    OrderRow,
+    PackedState,
+    StateError,
+    UserRow,
+    WindowRow,
+)
+from engine.proto.records import HOUSE_USER_ID
+
+_DIGEST_MODULUS: Final = 2**128
+
+
+def restore(x: Exchange, state: PackedState) -> None:
+    """Fill an empty exchange. StateError names what does not fit together."""
+    try:
+        touched = [row.asset_id for row in state.rows(b"ASST") if _restore_asset(x, row)]
+        _restore_users(x, state)
+        for account in state.rows(b"ACCT"):
+            _restore_account(x, account)
+        for market in state.rows(b"MRKT"):
+            _restore_market(x, market)
+        for order in state.rows(b"ORDR"):
+            _restore_order(x, order)
+    except KeyError as error:
+        raise StateError(f"state names {error.args[0]!r}, which is not in it") from error
+    business: BusinessRow
+    for business in state.rows(b"BSNS"):
+        x.business[business.request_id] = business
+    head = state.head
+    x.command_seq, x.event_seq = head.command_seq, head.event_seq
+    x.time_us, x.last_order_id = head.time_us, head.last_order_id
+    x.digest, x.row_count = int.from_bytes(head.digest, "little"), head.row_count
+    _restore_checkpoint(x, set(touched))
+
+
+def _restore_asset(x: Exchange, row: AssetRow) -> bool:
+    """Return whether an account of it was touched since the last checkpoint."""
+    asset = Asset(row.asset_id, row.decimals, row.max_total_atoms, row.text)
+    asset.first_event_seq, asset.fingerprint = row.first_event_seq, row.fingerprint
+    asset.held_atoms = row.held_atoms
+    asset.deposited_atoms = row.deposited_atoms
+    asset.withdrawn_atoms = row.withdrawn_atoms
+    asset.adjusted_atoms = row.adjusted_atoms
+    x.assets[row.asset_id] = asset
+    return bool(row.touched)
+
+
+def _restore_users(x: Exchange, state: PackedState) -> None:
+    windows = state.rows(b"WNDW")
+    row: UserRow
+    for row in state.rows(b"USER"):
+        user = x.house
+        if row.user_id != HOUSE_USER_ID:
+            user = x.users[row.user_id] = User(row.user_id, row.first_event_seq)
+        user.status = row.status
+        for _ in range(row.window_rows):
+            window: WindowRow | None = next(windows, None)
+            if window is None:
+                raise StateError(f"user {row.user_id} remembers more requests than there are")
+            user.window.append(Remembered(*window))
+    if next(windows, None) is not None:
+        raise StateError("there are more remembered requests than users remember")
+
+
+def _restore_account(x: Exchange, row: AccountRow) -> None:
+    if x.find_user(row.user_id) is None or row.asset_id not in x.assets:
+        raise KeyError((row.user_id, row.asset_id))
+    account = x.open_account(row.user_id, row.asset_id)
+    account.available, account.locked = row.available_atoms, row.locked_atoms
+
+
+def _restore_market(x: Exchange, row: MarketRow) -> None:
+    market = Market(
+        row.market_id,
+        x.assets[row.base_asset_id],
+        x.assets[row.quote_asset_id],
+        row.tick_atoms,
+        row.lot_atoms,
+        (row.maker_fee, row.taker_fee),
+        row.fee_flags,
+        row.text,
+    )
+    market.first_event_seq, market.fingerprint = row.first_event_seq, row.fingerprint
+    market.state = row.state
+    market.set_filters(Filters(*row[10:15]))
+    market.last_price_ticks, market.last_trade_id = row.last_price_ticks, row.last_trade_id
+    market.house_base = x.accounts[HOUSE_USER_ID, row.base_asset_id]
+    market.house_quote = x.accounts[HOUSE_USER_ID, row.quote_asset_id]
+    x.markets[row.market_id] = market
+
+
+def _restore_order(x: Exchange, row: OrderRow) -> None:
+    market, user = x.markets[row.market_id], x.users[row.user_id]
+    order = Order(
+        market,
+        user,
+        row.order_id,
+        row.order_type,
+        bool(row.is_bid),
+        row.price_ticks,
+        row.quantity_lots,
+        row.ceiling_ticks,
+        row.text,
+    )
+    order.leaves, order.reserved = row.leaves_lots, row.reserved_atoms
+    order.rates = row.maker_rate, row.taker_rate
+    order.cumulative = [row.maker_cumulative, row.taker_cumulative]
+    order.charged = [row.maker_charged, row.taker_charged]
+    order.base = x.accounts[row.user_id, market.base.asset_id]
+    order.quote = x.accounts[row.user_id, market.quote.asset_id]
+    order.side.add(order)
+    x.orders[row.order_id] = order
+    if row.text.rstrip(b"\0"):
+        x.open_texts.add((row.user_id, row.text))
+
+
+def _restore_checkpoint(x: Exchange, touched: set[int]) -> None:
+    digest, rows = x.digest, x.row_count
+    pending: list[Account] = []
+    held = {asset_id: x.assets[asset_id].held_atoms for asset_id in touched}
+    for account in x.accounts.values():
+        if account.asset_id in touched:
+            account.checkpoint_total = held.pop(account.asset_id, 0)
+            pending.append(account)
+        else:
+            account.checkpoint_total = account.available + account.locked
+            account.checkpoint_hash = account.row_hash()
+            digest = (digest - account.checkpoint_hash) % _DIGEST_MODULUS
+            rows -= bool(account.checkpoint_hash)
+    if not 0 <= rows <= len(pending) or (digest != 0) != (rows != 0):
+        raise StateError(f"the balance digest does not fit: {rows} rows of {len(pending)} are left")
+    x.touched.update(pending)
+    for account in pending[: max(rows - 1, 0)]:
+        account.checkpoint_hash = 1
+    if rows:
+        pending[rows - 1].checkpoint_hash = (digest - (rows - 1)) % _DIGEST_MODULUS
