@@ -10,7 +10,13 @@ import structlog
 import uvloop
 
 from engine.journal.format import SEGMENT_BYTES_DEFAULT
-from engine.service.config import PEER_WAIT_DEFAULT_S, PEER_WAIT_MAX_S, EngineConfig
+from engine.service.config import (
+    PEER_WAIT_DEFAULT_S,
+    PEER_WAIT_MAX_S,
+    SNAPSHOT_BYTES_DEFAULT,
+    SNAPSHOT_BYTES_MIN,
+    EngineConfig,
+)
 from engine.service.errors import EXPECTED_ERRORS, exit_code
 from engine.service.process import run_engine
 from engine.telemetry import configure_logging
@@ -39,6 +45,12 @@ def parse_arguments(arguments: list[str]) -> EngineConfig:
         action="store_true",
         help="start although the journal ends before what was acknowledged",
     )
+    parser.add_argument(
+        "--snapshot-bytes",
+        type=_snapshot_bytes,
+        default=SNAPSHOT_BYTES_DEFAULT,
+        help="journaled bytes between two snapshots (0: none are made)",
+    )
     options = parser.parse_args(arguments)
     return EngineConfig(
         data_dir=options.data,
@@ -48,6 +60,7 @@ def parse_arguments(arguments: list[str]) -> EngineConfig:
         segment_bytes=options.segment_bytes,
         peer_wait_s=options.peer_wait,
         accept_loss=options.accept_loss,
+        snapshot_bytes=options.snapshot_bytes,
     )
 
 
@@ -65,6 +78,13 @@ def _port(value: str) -> int:
     if not value.isdigit() or not 0 <= int(value) <= 65_535:
         raise argparse.ArgumentTypeError(f"port was {value!r}, expected 0..65535")
     return int(value)
+
+
+def _snapshot_bytes(value: str) -> int:
+    size = int(value)
+    if size and size < SNAPSHOT_BYTES_MIN:
+        raise argparse.ArgumentTypeError(f"was {size}, expected 0 or at least {SNAPSHOT_BYTES_MIN}")
+    return size
 
 
 def _seconds(value: str) -> float:

@@ -13,8 +13,14 @@ from engine.journal.errors import (
     JournalFullError,
     JournalWriteError,
 )
-from engine.journal.log import CommandLog, Record
-from engine.journal.reader import EventSlice, Follower, journal_records
+from engine.journal.log import CommandLog, Place, Record
+from engine.journal.reader import (
+    EventSlice,
+    Follower,
+    journal_records,
+    placed_records,
+    record_at,
+)
 
 __all__ = [
     "CommandLog",
@@ -26,7 +32,10 @@ __all__ = [
     "JournalError",
     "JournalFullError",
     "JournalWriteError",
+    "Place",
     "Record",
     "journal_records",
+    "placed_records",
     "read_position",
+    "record_at",
 ]

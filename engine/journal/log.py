@@ -31,6 +31,20 @@ class Record(NamedTuple):
         return self.first_event_seq + len(self.events) // 128 - 1
 
 
+class Place(NamedTuple):
+    """Where a record stands; its checksum tells it from any other that may come to stand there."""
+
+    segment: int
+    offset: int
+    length: int
+    crc: int
+
+    @property
+    def end(self) -> int:
+        """Where the next record of the segment begins."""
+        return self.offset + self.length
+
+
 class CommandLog(Protocol):
     """An append-only log of batches with one writer."""
 
@@ -46,8 +60,9 @@ class CommandLog(Protocol):
     def event_seq(self) -> int:
         """Last durable event, 0 before the first."""
 
-    def recover(self) -> Iterator[Record]:
-        """Every record from the first on; must be exhausted before the first `prepare`."""
+    def recover(self, after: Place | None = None) -> Iterator[Record]:
+        """Every record behind the one at `after` (None: from the first on); must be exhausted
+        before the first `prepare`."""
 
     def prepare(self, command_count: int, event_count_max: int) -> None:
         """Make sure that a record of this size can be written. JournalFullError if not."""

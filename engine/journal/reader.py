@@ -22,7 +22,7 @@ from engine.journal.format import (
     RecordHeader,
     segment_path,
 )
-from engine.journal.log import Record
+from engine.journal.log import Place, Record
 from engine.journal.scan import Progress, header_problem, read_record, record_problem
 from engine.journal.segments import read_header, segment_headers
 from engine.proto.records import RECORD_BYTES
@@ -157,8 +157,56 @@ def journal_records(data_dir: Path, from_event_seq: int = 1) -> Iterator[Record]
         reader.close()
 
 
+def placed_records(data_dir: Path, after: Place | None = None) -> Iterator[tuple[Place, Record]]:
+    """Every durable record behind the one at `after` (None: from the first on), and its place.
+
+    Ends at the position that was durable when the iteration began. JournalError if `after` is not
+    a record of this journal.
+    """
+    bound = read_position(data_dir)
+    if bound is None or (after is None and not bound.event_seq):
+        return
+    reader = _RecordReader(data_dir, SeekIndex())
+    try:
+        if after is None:
+            reader.seek(1, bound)
+        else:
+            reader.pass_over(after, bound)
+        while (record := reader.next(bound)) is not None:
+            yield reader.place, record
+    finally:
+        reader.close()
+
+
+def record_at(data_dir: Path, place: Place) -> Record:
+    """The record at a place, durable or not yet known to be. JournalError: it is not there."""
+    path = segment_path(data_dir, place.segment)
+    try:
+        read_header(path)
+        with path.open("rb") as file:
+            file.seek(place.offset)
+            data = memoryview(file.read(place.length))
+    except OSError as error:
+        raise JournalError(f"segment {path} cannot be read: {error.strerror}") from error
+    problem = record_problem(data, 0)
+    if problem is not None:
+        raise JournalCorruptError(path, place.offset, f"in the record there, {problem}")
+    header, record = read_record(data, 0)
+    if (header.length, header.crc) != (place.length, place.crc):
+        raise JournalCorruptError(
+            path,
+            place.offset,
+            f"(length, checksum) was {(header.length, header.crc)}, "
+            f"expected {(place.length, place.crc)}",
+        )
+    return record
+
+
 class _RecordReader:
-    """Records one after the other, over segments, up to a durable position."""
+    """Records one after the other, over segments, up to a durable position.
+
+    `place` is that of the record which `next` gave last.
+    """
 
     def __init__(self, data_dir: Path, index: SeekIndex) -> None:
         self._data_dir = data_dir
@@ -171,6 +219,22 @@ class _RecordReader:
         self._chunk = memoryview(b"")
         self._chunk_at = 0
         self._progress: Progress | None = None
+        self.place = Place(0, 0, 0, 0)
+
+    def pass_over(self, place: Place, bound: DurablePosition) -> None:
+        """Stand behind the record at a place, which must be there and durable."""
+        if (place.segment, place.end) > (bound.segment, bound.offset):
+            raise JournalError(
+                f"journal in {self._data_dir} is durable up to byte {bound.offset} of segment "
+                f"{bound.segment}, expected {place.end} of {place.segment} at least"
+            )
+        record = record_at(self._data_dir, place)
+        list(segment_headers(self._data_dir))  # a missing segment is found here
+        self._open(place.segment)
+        self._offset = place.end
+        self._progress = Progress(
+            record.epoch, record.last_command_seq, record.last_event_seq, record.time_us
+        )
 
     def seek(self, event_seq: int, bound: DurablePosition) -> None:
         """Stand before the record that holds `event_seq`, which must be durable."""
@@ -209,6 +273,7 @@ class _RecordReader:
                 command_seq=header.first_command_seq - 1, event_seq=header.first_event_seq - 1
             )
         self._progress.admit(header, self._path, self._offset)
+        self.place = Place(self._number, self._offset, header.length, header.crc)
         self._offset += header.length
         return record
 

@@ -1,19 +1,22 @@
 """Rebuilding a kernel's state from the journal, and proving on the way that nothing differs.
 
-Invariant: after `replay` the kernel has applied exactly the journaled commands and produced exactly
-the journaled events; anything else raises.
+A snapshot may stand for the beginning of the journal. Invariant: after `recover` the kernel is in
+the state that the journaled commands give, all those behind the snapshot were applied, and exactly
+the journaled events came out; anything else raises.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import structlog
 
-from engine.journal.errors import JournalError
-from engine.journal.log import CommandLog, Record
+from engine.journal.errors import JournalBehindError, JournalError
+from engine.journal.log import CommandLog, Place, Record
+from engine.journal.snapshots import load_newest, newest_claim
 from engine.kernel.interface import Kernel
 from engine.proto.records import RECORD_BYTES
 
@@ -29,15 +32,57 @@ class ReplayStoppedError(Exception):
     """The process was asked to end while it was replaying."""
 
 
-def replay(journal: CommandLog, kernel: Kernel, stopped: Callable[[], bool] = bool) -> None:
-    """Apply every journaled command to an empty kernel and compare the events byte for byte."""
-    if kernel.command_seq:
+def recover(
+    journal: CommandLog,
+    data_dir: Path,
+    make_kernel: Callable[[], Kernel],
+    stopped: Callable[[], bool] = bool,
+    *,
+    accept_loss: bool = False,
+) -> Kernel:
+    """The state at the end of the journal: the newest usable snapshot, and what follows on it.
+
+    JournalBehindError if a snapshot tells of events that the journal has not.
+    """
+    loaded = load_newest(data_dir, make_kernel)
+    if loaded is None:
+        kernel = make_kernel()
+        replay(journal, kernel, stopped)
+    else:
+        kernel, header = loaded
+        log.info("snapshot_loaded", command_seq=header.command_seq, event_seq=header.event_seq)
+        replay(journal, kernel, stopped, after=header.place)
+    claim = newest_claim(data_dir)
+    if claim is not None and claim.event_seq > journal.event_seq:
+        text = (
+            f"journal in {data_dir} ends at event {journal.event_seq}, but a snapshot was made "
+            f"at event {claim.event_seq}"
+        )
+        if not accept_loss:
+            raise JournalBehindError(
+                f"{text}: restore the missing part, or start with --accept-loss"
+            )
+        log.warning("journal_loss_accepted", detail=text)
+    return kernel
+
+
+def replay(
+    journal: CommandLog,
+    kernel: Kernel,
+    stopped: Callable[[], bool] = bool,
+    *,
+    after: Place | None = None,
+) -> None:
+    """Apply every journaled command behind `after` and compare the events byte for byte.
+
+    The kernel is empty, or at the last command of the record at `after`.
+    """
+    if kernel.command_seq and after is None:
         raise ValueError(f"kernel was at command {kernel.command_seq}, expected an empty one")
     started = reported = time.monotonic()
-    for record in journal.recover():
-        events = kernel.apply(record.commands, record.time_us)
-        if events != bytes(record.events):
-            raise _mismatch(record, events)
+    first = kernel.command_seq
+    for record in journal.recover(after):
+        apply_record(kernel, record)
         now = time.monotonic()
         if now - reported >= PROGRESS_EVERY_S:
             reported = now
@@ -52,10 +97,18 @@ def replay(journal: CommandLog, kernel: Kernel, stopped: Callable[[], bool] = bo
     log.info(
         "replayed",
         command_seq=kernel.command_seq,
+        commands=kernel.command_seq - first,
         event_seq=kernel.event_seq,
         seconds=round(time.monotonic() - started, 3),
         kernel=kernel.name,
     )
+
+
+def apply_record(kernel: Kernel, record: Record) -> None:
+    """Apply one journaled batch. ReplayMismatchError names the first event that differs."""
+    events = kernel.apply(record.commands, record.time_us)
+    if events != bytes(record.events):
+        raise _mismatch(record, events)
 
 
 def _mismatch(record: Record, events: bytes) -> ReplayMismatchError:

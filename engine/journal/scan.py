@@ -111,12 +111,20 @@ class SegmentScan:
     only.
     """
 
-    def __init__(self, data: memoryview, path: Path, header: SegmentHeader, *, last: bool) -> None:
+    def __init__(
+        self,
+        data: memoryview,
+        path: Path,
+        header: SegmentHeader,
+        *,
+        last: bool,
+        start: int = SEGMENT_HEADER_BYTES,
+    ) -> None:
         self._data = data
         self._path = path
         self._header = header
         self._last = last
-        self.end = SEGMENT_HEADER_BYTES
+        self.end = start
         self.torn = False
         size = len(data)
         if size > header.segment_bytes or (not last and size < header.segment_bytes):

@@ -18,6 +18,7 @@ from typing import Final
 
 from engine.journal.directory import JOURNAL_DIR, fsync_directory
 from engine.journal.errors import JournalCorruptError, JournalError, JournalFullError
+from engine.journal.faults import reach
 from engine.journal.format import (
     SEGMENT_HEADER_BYTES,
     SegmentHeader,
@@ -171,8 +172,11 @@ def _allocate(path: Path, segment_bytes: int) -> int:
 
 
 def _name_segment(data_dir: Path, temporary: Path, fd: int, header: SegmentHeader) -> int:
+    reach("segment-allocated")
     os.pwrite(fd, pack_segment_header(header), 0)
     os.fsync(fd)
+    reach("segment-headed")
     temporary.rename(segment_path(data_dir, header.number))
     fsync_directory(temporary.parent)
+    reach("segment-named")
     return fd

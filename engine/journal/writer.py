@@ -24,6 +24,7 @@ from engine.journal.errors import (
     JournalFullError,
     JournalWriteError,
 )
+from engine.journal.faults import is_set, reach
 from engine.journal.format import (
     END_MARK,
     RECORD_BYTES_MAX,
@@ -37,7 +38,8 @@ from engine.journal.format import (
     record_length,
     segment_path,
 )
-from engine.journal.log import Bytes, Record
+from engine.journal.log import Bytes, Place, Record
+from engine.journal.reader import record_at
 from engine.journal.scan import Progress, SegmentScan
 from engine.journal.segments import (
     SpareSegment,
@@ -73,6 +75,7 @@ class Journal:
         self._data_dir = data_dir
         self._accept_loss = accept_loss
         self.epoch = raise_epoch(data_dir)
+        reach("epoch-raised")
         self._durable = DurableFile(data_dir)
         self._spare = SpareSegment(data_dir, segment_bytes)
         self._fd = -1
@@ -97,16 +100,32 @@ class Journal:
 
     # --- start ----------------------------------------------------------------------------------
 
-    def recover(self) -> Iterator[Record]:
-        """Yield every record; at the end the journal is ready for the first `prepare`."""
+    def recover(self, after: Place | None = None) -> Iterator[Record]:
+        """Yield every record behind the one at `after`; at the end the journal is ready for the
+        first `prepare`. Segments before that of `after` are counted and not read."""
         remove_leftovers(self._data_dir)
         headers = list(segment_headers(self._data_dir))
         progress = self._progress
+        if after is not None:
+            record = record_at(self._data_dir, after)
+            progress.command_seq, progress.event_seq = (
+                record.last_command_seq,
+                record.last_event_seq,
+            )
+            progress.epoch, progress.time_us = record.epoch, record.time_us
         for header in headers:
+            if after is not None and header.number < after.segment:
+                continue
             path = segment_path(self._data_dir, header.number)
-            self._check_start(header, path)
-            progress.epoch = header.epoch
-            scan = SegmentScan(read_segment(path), path, header, last=header is headers[-1])
+            start = SEGMENT_HEADER_BYTES
+            if after is not None and header.number == after.segment:
+                start = after.end
+            else:
+                self._check_start(header, path)
+                progress.epoch = header.epoch
+            scan = SegmentScan(
+                read_segment(path), path, header, last=header is headers[-1], start=start
+            )
             yield from scan.records(progress)
             if header is headers[-1]:
                 self._check_published()
@@ -208,7 +227,9 @@ class Journal:
                 events,
             )
             self._write([header, commands, events, END_MARK], length)
+            reach("record-written")
             os.fdatasync(self._fd)
+            reach("record-synced")
         except (OSError, JournalError) as error:
             raise JournalWriteError(
                 f"journal segment {segment_path(self._data_dir, self._number)} could not be "
@@ -219,8 +240,12 @@ class Journal:
         progress.event_seq += event_count
         progress.time_us = time_us
         self._durable.publish(self.position())
+        reach("position-published")
 
     def _write(self, parts: list[Bytes], length: int) -> None:
+        if is_set("record-half-written"):
+            os.pwrite(self._fd, b"".join(parts)[: length // 2], self._offset)
+            reach("record-half-written")
         written = os.pwritev(self._fd, parts, self._offset)
         if written == length:
             return

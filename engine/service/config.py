@@ -10,11 +10,16 @@ from engine.journal.format import SEGMENT_BYTES_DEFAULT
 
 PEER_WAIT_DEFAULT_S: Final = 5.0
 PEER_WAIT_MAX_S: Final = 600.0
+SNAPSHOT_BYTES_DEFAULT: Final = 256 << 20
+SNAPSHOT_BYTES_MIN: Final = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class EngineConfig:
-    """`listen` is a loopback host:port, 0 for any free port; None: no telemetry pages."""
+    """`listen` is a loopback host:port, 0 for any free port; None: no telemetry pages.
+
+    `snapshot_bytes` of commands and events are journaled between two snapshots; 0: no snapshots.
+    """
 
     data_dir: Path
     listen: str
@@ -23,3 +28,4 @@ class EngineConfig:
     segment_bytes: int = SEGMENT_BYTES_DEFAULT
     peer_wait_s: float = PEER_WAIT_DEFAULT_S
     accept_loss: bool = False
+    snapshot_bytes: int = SNAPSHOT_BYTES_DEFAULT

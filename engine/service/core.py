@@ -19,6 +19,7 @@ from typing import Final, NamedTuple, TypeVar, cast
 import structlog
 
 from engine.journal.errors import JournalFullError
+from engine.journal.faults import reach
 from engine.journal.log import CommandLog
 from engine.kernel.interface import Kernel
 from engine.proto.records import RECORD_BYTES, Command, CommandType, pack_command
@@ -96,8 +97,10 @@ class Sequencer:
 
     # --- the event loop's side ------------------------------------------------------------------
 
-    def start(self) -> None:
-        """Begin, on a recovered kernel and journal; commands are refused until `open`."""
+    def start(self, kernel: Kernel | None = None) -> None:
+        """Begin, on a recovered journal and kernel (None: the one of the constructor); commands
+        are refused until `open`."""
+        self._kernel = kernel or self._kernel
         self.durable_event_seq = self._journal.event_seq
         metrics.EPOCH.set(self.epoch)
         metrics.QUEUE_COMMANDS.set_function(lambda: self._waiting_commands)
@@ -316,6 +319,7 @@ class Sequencer:
                 f"kernel {kernel.name} failed after command {kernel.command_seq}: {error!r}"
             ) from error
         applied = time.perf_counter()
+        reach("applied")
         self._journal.append(commands, events, time_us)
         metrics.APPLY_SECONDS.observe(applied - started)
         metrics.SYNC_SECONDS.observe(time.perf_counter() - applied)

@@ -25,3 +25,8 @@ EPOCH: Final = Gauge("engine_epoch", "Epoch of this process")
 COMMAND_SEQ: Final = Gauge("engine_command_seq", "Last durable command")
 EVENT_SEQ: Final = Gauge("engine_event_seq", "Last durable event")
 OPEN_ORDERS: Final = Gauge("engine_open_orders", "Orders resting in all books")
+SNAPSHOTS: Final = Counter("engine_snapshots", "Runs of the snapshot process", ["outcome"])
+SNAPSHOT_SECONDS: Final = Gauge("engine_snapshot_seconds", "Duration of the last of them")
+SNAPSHOT_COMMAND_SEQ: Final = Gauge(
+    "engine_snapshot_command_seq", "Last command in the newest snapshot"
+)

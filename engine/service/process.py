@@ -1,7 +1,8 @@
 """One engine process from start to end: lock, bind, replay, wait for peers, serve, stop.
 
-Invariant: it is ready (health SERVING, /readyz 200) only after the whole journal was replayed with
-identical events and the known peers were heard or waited for. Whatever makes the truth doubtful
+Invariant: it is ready (health SERVING, /readyz 200) only after the journal, behind a snapshot that
+proved itself or from its beginning, was replayed with identical events and the known peers were
+heard or waited for. Whatever makes the truth doubtful
 ends the process at once, with a sentence and an exit code of its own.
 """
 
@@ -18,9 +19,10 @@ import structlog
 from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from engine.journal.replay import ReplayStoppedError, replay
+from engine.journal.replay import ReplayStoppedError, recover
 from engine.journal.writer import Journal
 from engine.kernel import load_kernel
+from engine.kernel.interface import Kernel
 from engine.proto import engine_pb2 as pb
 from engine.proto import engine_pb2_grpc as pb_grpc
 from engine.service.admin import AdminService
@@ -38,6 +40,7 @@ from engine.service.events import EventService
 from engine.service.orders import OrderService
 from engine.service.peers import Peers
 from engine.service.queries import QueryService
+from engine.service.snapshots import SnapshotStarter
 from engine.telemetry import TelemetryServer, serve_telemetry
 
 RECEIVE_BYTES_MAX: Final = 1 << 20  # 4096 packed commands are half of it
@@ -76,7 +79,7 @@ class EngineProcess:
 
     def __init__(self, config: EngineConfig) -> None:
         self._config = config
-        self._kernel = load_kernel(config.kernel)
+        self._kernel = load_kernel(config.kernel)  # empty, until the journal has been recovered
         self._journal = Journal(
             config.data_dir, segment_bytes=config.segment_bytes, accept_loss=config.accept_loss
         )
@@ -89,6 +92,9 @@ class EngineProcess:
         self._server = aio.server(options=_OPTIONS)
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined] # not in the stubs
         self._telemetry: TelemetryServer | None = None
+        self._snapshots = SnapshotStarter(
+            config.data_dir, config.kernel, every_bytes=config.snapshot_bytes
+        )
         self._stop_asked = asyncio.Event()
         self._behind: PeerAheadError | None = None
 
@@ -98,10 +104,11 @@ class EngineProcess:
             self._loop.add_signal_handler(signum, self._stop_asked.set)
         address = await self._bind()
         try:
-            await asyncio.to_thread(replay, self._journal, self._kernel, self._stop_asked.is_set)
+            self._kernel = await asyncio.to_thread(self._recover)
         except ReplayStoppedError:
             return
-        self._sequencer.start()
+        self._sequencer.start(self._kernel)
+        self._snapshots.start()
         missing = self._peers.missing
         if missing:
             self._sequencer.close(f"the engine waits for {', '.join(missing)} to greet it")
@@ -116,6 +123,16 @@ class EngineProcess:
             kernel=self._kernel.name,
             epoch=self._journal.epoch,
             event_seq=self._journal.event_seq,
+        )
+
+    def _recover(self) -> Kernel:
+        config = self._config
+        return recover(
+            self._journal,
+            config.data_dir,
+            lambda: load_kernel(config.kernel),
+            self._stop_asked.is_set,
+            accept_loss=config.accept_loss,
         )
 
     async def _wait_for_peers(self, missing: list[str]) -> None:
@@ -187,6 +204,7 @@ class EngineProcess:
         self._sequencer.close("the engine is stopping")
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         await self._sequencer.stop()
+        await asyncio.to_thread(self._snapshots.stop)
         await self._server.stop(GRACE_S)
         self._events.close()
         self._journal.close()
