@@ -358,7 +358,10 @@ class UserPage(UserAdmin):
             Fact("Login", self.active(record)),
             Fact("Trading", self.trading(record)),
             Fact("Engine", _registration(record)),
-            *_tier(record),
+            Fact("Tier", record.get_tier_display()),
+            Fact(
+                "API keys", display.link(display.list_url("accounts_apikey", q=record.pk), "list")
+            ),
             Fact("Registered (UTC)", display.instant(record.date_joined)),
             Fact("Last login (UTC)", display.instant(record.last_login)),
         ]
@@ -373,11 +376,6 @@ def _registration(user: Any) -> Shown:
     if user.is_to_register:
         return f"not registered yet; {user.registration_error or 'it is being asked'}"
     return "not a trader of this platform" if user.trading_status is None else "known"
-
-
-def _tier(user: User) -> list[Fact]:
-    tier = getattr(user, "tier", None)
-    return [] if tier is None else [Fact("Tier", display.identity(tier))]
 
 
 class TradingAccountPage(TradingAccountAdmin):

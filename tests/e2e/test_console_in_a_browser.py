@@ -3,71 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
-import pytest
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 
-from tests.e2e.conftest import ROOT, Site
-
-CHROMIUM = Path("/usr/bin/chromium")
-INSTALL = "apt-get update && apt-get install -y chromium"
-SCREENSHOTS = ROOT / "var" / "screenshots"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-ABORTED = "net::ERR_ABORTED"
-TELL_VIOLATIONS = """
-document.addEventListener("securitypolicyviolation", (event) => {
-  console.error(`policy: ${event.violatedDirective} ${event.blockedURI} ${event.sample}`);
-});
-"""
-
-
-@pytest.fixture
-def page() -> Iterator[Page]:
-    """A page of 1366 x 768; whatever the browser complained about fails the test at its end."""
-    if not CHROMIUM.exists():
-        pytest.fail(f"{CHROMIUM} is missing; install it with: {INSTALL}")
-    complaints: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        page = browser.new_context(viewport={"width": 1366, "height": 768}).new_page()
-        page.add_init_script(TELL_VIOLATIONS)
-        page.on("console", lambda m: complaints.append(m.text) if m.type != "log" else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "requestfailed",
-            # What a page was still loading when the next one was opened is no complaint.
-            lambda r: complaints.append(f"{r.url}: {r.failure}") if r.failure != ABORTED else None,
-        )
-        page.on(
-            "response",
-            lambda r: complaints.append(f"{r.status} {r.url}") if r.status >= 400 else None,
-        )
-        yield page
-        browser.close()
-    assert complaints == []
-
-
-def picture(page: Page, name: str) -> None:
-    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"console-{name}.png")
-
-
-def log_in(page: Page, site: Site) -> None:
-    page.goto(f"{site.url}/admin/")
-    page.fill("input[name=username]", site.username)
-    page.fill("input[name=password]", site.password)
-    page.get_by_role("button", name="Log in").click()
-    expect(page.locator("#qt-dashboard")).to_be_visible()
+from tests.e2e.conftest import Site, log_in, picture
 
 
 def test_an_operator_logs_in_and_reads_dashboard_books_and_events(page: Page, site: Site) -> None:

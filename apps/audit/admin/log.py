@@ -31,6 +31,11 @@ from apps.core.readonly.personal import masked, personal
 FILTER_CHARS_MAX: Final = 254
 
 
+def _term(stated: str | None) -> str:
+    """Return a search term as the database can take it: short, and without NUL."""
+    return (stated or "").replace("\0", "").strip()[:FILTER_CHARS_MAX]
+
+
 def _text_filter(name: str, words: str, *columns: str) -> type[TextFilter]:
     """Return a filter that finds a whole text in one of the columns, each of which has an index.
 
@@ -42,7 +47,7 @@ def _text_filter(name: str, words: str, *columns: str) -> type[TextFilter]:
         parameter_name = name
 
         def queryset(self, _request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-            term = (self.value() or "").strip()[:FILTER_CHARS_MAX]
+            term = _term(self.value())
             if not term:
                 return queryset
             is_number = term.isascii() and term.isdecimal() and int(term) <= SEARCH_INTEGER_MAX
@@ -60,7 +65,7 @@ class ReasonFilter(TextFilter):  # type: ignore[misc]
 
     def queryset(self, _request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """Ask the index of words."""
-        term = (self.value() or "").strip()[:FILTER_CHARS_MAX].replace("\0", "")
+        term = _term(self.value())
         return reason_search(queryset, term) if term else queryset
 
 
@@ -112,7 +117,7 @@ class AuditEntryAdmin(ReadOnlyModelAdmin):
     ) -> tuple[QuerySet[Any], bool]:
         """Search the columns for the whole term, and the reasons for its words."""
         found, _ = super().get_search_results(request, queryset, search_term)
-        term = search_term.strip()[:FILTER_CHARS_MAX].replace("\0", "")
+        term = _term(search_term)
         if not term:
             return found, False
         by_reason = reason_search(AuditEntry.objects.order_by(), term).values("seq")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import ClassVar
+from datetime import UTC, datetime
+from typing import ClassVar, Final
 
 from django.contrib import admin
 from django.http import HttpRequest
@@ -25,6 +26,8 @@ from apps.core.readonly import display
 from apps.core.readonly.model_admin import ReadOnlyModelAdmin
 from apps.core.readonly.pages import Banner, Fact, FactSection, Section
 from apps.core.readonly.personal import masked, personal
+
+AWAIT_S_MAX: Final = 30.0  # as long as this a run's page loads itself again until it ends
 
 
 @admin.register(ActionRun)
@@ -58,14 +61,17 @@ class ActionRunAdmin(ReadOnlyModelAdmin):
 
     def record_title(self, record: ActionRun) -> str:
         """Name what was asked for."""
-        return self.what(record)
+        facts = json.loads(record.content)
+        return f"{facts['object_type'].capitalize()} {facts['object_id']}: {facts['action']}"
 
     def banner(self, request: HttpRequest, record: ActionRun) -> Banner:
         """Say how it ended."""
-        end = facts_of_run(record).end
+        run = facts_of_run(record)
+        end = run.end
+        age_s = (datetime.now(UTC) - record.started_at).total_seconds()
         if end is None:
-            text = "The action was started and has not ended. This page waits for its end."
-            is_awaited = record.state == ActionRun.State.STARTED
+            text = "The action was started and has not ended."
+            is_awaited = age_s < AWAIT_S_MAX
             return Banner("In progress", text, display.WARN, is_awaited=is_awaited)
         outcome = AuditOutcome(end["outcome"])
         code = end["details"].get("code", "")
@@ -91,8 +97,9 @@ class ActionRunAdmin(ReadOnlyModelAdmin):
             )
         ]
         if run.end is not None:
+            on_its_way = display.list_url("audit_auditentry", request=asked["request_id"])
             audit = (
-                display.pill("on its way to the log", display.WARN)
+                display.link(on_its_way, "on its way to the log")
                 if run.entry_seq is None
                 else display.record_link("audit_auditentry", run.entry_seq)
             )
