@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMAND_TIMEOUT_S = 400.0
 PATIENCE_S = 60.0
 BASE_ATTEMPTS_MAX = 200
+# Each worker of a test run on several has its own thousands, so that two never choose one range.
+BASE_FIRST = 20_000 + 3_000 * (int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 4)
 _STRANGERS = ("QT_", "DJANGO_", "DATABASE_", "REDIS_", "NATS_", "ENGINE_")
 
 
@@ -34,7 +36,7 @@ def listens(port: int) -> bool:
 def free_port_base() -> int:
     """The first of as many free ports in a row as an installation needs."""
     for _ in range(BASE_ATTEMPTS_MAX):
-        base = random.randrange(20_000, 30_000)
+        base = random.randrange(BASE_FIRST, BASE_FIRST + 3_000 - len(PORT_NAMES))
         if not any(listens(port) for port in range(base, base + len(PORT_NAMES))):
             return base
     raise RuntimeError("no free range of ports was found")
