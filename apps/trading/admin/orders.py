@@ -139,7 +139,6 @@ class OpenOrderAdmin(_OrderAdmin):
         "terms",
         "amount_price",
         "amount_leaves",
-        "amount_executed",
         "amount_reserved",
         "account",
     )
