@@ -29,6 +29,9 @@ def main() -> int:
     parser.add_argument(
         "--targets", nargs="+", choices=(*TARGETS, *PLATFORM_TARGETS), default=list(TARGETS)
     )
+    parser.add_argument(
+        "--port-base", type=int, help="the first of its ports (default: some that are free)"
+    )
     parser.add_argument("--keep", type=Path, help="use and keep this directory (must not exist)")
     options = parser.parse_args()
     if not 1 <= options.kills <= KILLS_MAX:
@@ -38,7 +41,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="qt-chaos-") as temporary:
         directory = options.keep or Path(temporary) / "var"
         plan = kill_plan(tuple(options.targets), options.kills, options.seed)
-        campaign = Campaign(directory, plan=plan, seed=options.seed, say=_say)
+        campaign = Campaign(
+            directory, plan=plan, seed=options.seed, say=_say, port_base=options.port_base
+        )
         try:
             asyncio.run(_run(campaign))
         except ChaosError as error:

@@ -64,13 +64,15 @@ def kill_plan(targets: tuple[str, ...], kills: int, seed: int) -> list[str]:
 class Campaign:
     """An installation of its own in `directory`; `run` does all of it."""
 
-    def __init__(self, directory: Path, *, plan: list[str], seed: int, say: Say) -> None:
+    def __init__(
+        self, directory: Path, *, plan: list[str], seed: int, say: Say, port_base: int | None = None
+    ) -> None:
         self._state = StateDirectory(directory)
         self._plan = plan
         self._seed = seed
         self._say = say
         self._dice = random.Random(seed + 1)  # noqa: S311
-        self._environment = _environment(directory, self._dice)
+        self._environment = _environment(directory, port_base or _free_ports())
         self._platform: Platform | None = None
         self.report = Report()
 
@@ -216,20 +218,21 @@ class Campaign:
         return code, text
 
 
-def _environment(directory: Path, dice: random.Random) -> Mapping[str, str]:
+def _environment(directory: Path, port_base: int) -> Mapping[str, str]:
     """Ours, pointing at the campaign's own state and ports."""
     kept = {
         name: value
         for name, value in os.environ.items()
         if name not in _ELSEWHERE and not (name.startswith("QT_") and name.endswith("_PORT"))
     }
-    return {**kept, "QT_VAR": str(directory), "QT_PORT_BASE": str(_free_ports(dice))}
+    return {**kept, "QT_VAR": str(directory), "QT_PORT_BASE": str(port_base)}
 
 
-def _free_ports(dice: random.Random) -> int:
-    """The first of a row of ports that nobody listens on."""
+def _free_ports() -> int:
+    """The first of a row of ports that nobody listens on; not by the seed, so that two campaigns
+    that start together part."""
     for _ in range(PORT_BASE_ATTEMPTS):
-        base = dice.randrange(*PORT_BASES, len(PORT_NAMES))
+        base = random.randrange(*PORT_BASES, len(PORT_NAMES))  # noqa: S311
         if all(_is_free(base + offset) for offset in range(len(PORT_NAMES))):
             return base
     raise ChaosError(f"no {len(PORT_NAMES)} free ports in a row between {PORT_BASES}")

@@ -7,7 +7,6 @@ import hmac
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,31 +21,18 @@ import pytest
 
 from engine.client import SyncEngineClient
 from quantatrade.bootstrap.configuration import read_environment
-from quantatrade.bootstrap.ports import NAMES, choose_ports
+from quantatrade.bootstrap.ports import choose_ports
 from quantatrade.bootstrap.state_directory import StateDirectory
 from quantatrade.bootstrap.status import current_status
+from tests.e2e.installation import free_port_base
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-BASES: Final = range(23_000, 29_000, 100)
 START_TIMEOUT_S: Final = 400
 PATIENCE_S: Final = 180
 TRANSFERS: Final = 60
 ACKNOWLEDGEMENTS: Final = 300
 ACKNOWLEDGED_P99_MS_MAX: Final = 1_000  # on a machine that is busy with everything else
 PASSWORD: Final = "a long phrase for one test"
-
-
-def free_base() -> int:
-    """The first of a run of ports that nobody uses."""
-    for base in BASES:
-        try:
-            for offset in range(len(NAMES)):
-                with socket.socket() as trial:
-                    trial.bind(("127.0.0.1", base + offset))
-        except OSError:
-            continue
-        return base
-    raise AssertionError("no free ports")
 
 
 class Installation:
@@ -87,7 +73,7 @@ class Installation:
 
 @contextmanager
 def installation(var: Path) -> Iterator[Installation]:
-    made = Installation(var, free_base())
+    made = Installation(var, free_port_base())
     try:
         made.manage("up", "--no-demo", "--detach")
         yield made

@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 
 from quantatrade.chaos.campaign import TARGETS
+from tests.e2e.installation import free_port_base
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 KILLS_EACH: Final = 10
@@ -30,6 +31,8 @@ def test_ten_kills_of_each_process_lose_and_double_nothing(tmp_path: Path) -> No
             str(kills),
             "--seed",
             "20211011",
+            "--port-base",
+            str(free_port_base()),
             "--keep",
             str(tmp_path / "var"),
         ],

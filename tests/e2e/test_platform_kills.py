@@ -11,6 +11,7 @@ from typing import Final
 import pytest
 
 from quantatrade.chaos.campaign import PLATFORM_TARGETS
+from tests.e2e.installation import free_port_base
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 TIMEOUT_S: Final = 900
@@ -26,6 +27,7 @@ def test_kills_of_the_platform_lose_and_double_no_order_and_no_coin(tmp_path: Pa
             "--kills", str(len(PLATFORM_TARGETS)),
             "--targets", *PLATFORM_TARGETS,
             "--seed", "20211011",
+            "--port-base", str(free_port_base()),
             "--keep", str(tmp_path / "var"),
         ],
         stdout=subprocess.PIPE,
