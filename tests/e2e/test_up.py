@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from quantatrade.bootstrap.servers.redis import RedisServer
 from quantatrade.bootstrap.servers.standalone import free_ports, running
 from tests.e2e.installation import ROOT, Installation, wait_until
 
-SECOND_START_S = 20.0
 KILLED_IN_TURN = (
     "engine", "relay", "mirror", "web", "edge", "worker", "beat", "redis", "nats", "postgres",
 )  # fmt: skip
@@ -95,17 +93,15 @@ def halt_and_look(installation: Installation, name: str) -> None:
     assert installation.process(name)["pid"] == pid
 
 
-def test_a_second_start_is_quick_and_a_killed_supervisor_takes_all_with_it(
+def test_a_second_start_repeats_nothing_and_a_killed_supervisor_takes_all_with_it(
     installation: Installation,
 ) -> None:
     assert installation.manage("up", "--no-demo", "--detach").returncode == 0
     installation.manage("down")
-    started = time.monotonic()
     second = installation.manage("up", "--no-demo", "--detach")
-    took_s = time.monotonic() - started
     assert second.returncode == 0, second.stdout + second.stderr
-    assert took_s < SECOND_START_S
-    assert "Password" not in second.stdout
+    for step in ("making", "installing", "compiling", "Password"):  # what takes long is done once
+        assert step not in second.stdout
 
     pids = installation.pids()
     os.kill(pids[-1], signal.SIGKILL)
