@@ -8,7 +8,9 @@ import os
 import re
 import signal
 import stat
+import subprocess
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,11 @@ import pytest
 
 from quantatrade.bootstrap.demo_logins import PERSON, DemoLogin, read_demo_logins
 from quantatrade.bootstrap.ports import NAMES as PORT_NAMES
-from tests.e2e.installation import Installation, wait_until
+from tests.e2e.installation import ROOT, Installation, wait_until
 
 SYMBOLS = {"NKNUSDT", "BLZETH", "LRCBTC", "RUNEEUR", "BTCUSDT", "ETHUSDT"}
 TRADING_S = 150.0
+WALK_S = 120.0
 PASSWORD = "correct horse battery"
 HISTORY_CANDLES = 1_000
 
@@ -115,6 +118,36 @@ def has_a_past(exchange: Installation) -> None:
     assert 0 < volume < float(sum(float(each["volume"]) for each in candles if each["imported"]))
 
 
+def follows_the_readme(exchange: Installation) -> None:
+    """Its walk by curl ends with an order that filled, its fee, and what is left."""
+    (walk,) = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    port = exchange.port_base
+    hosts = {
+        "HOST": f"http://127.0.0.1:{port}",
+        "CUSTODIAN": f"http://127.0.0.1:{port + PORT_NAMES.index('custodian')}",
+    }
+    result = subprocess.run(
+        ["bash", "-eu", "-c", walk],
+        env={**exchange.environment, **hosts},
+        capture_output=True,
+        text=True,
+        timeout=WALK_S,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    state, *answers = result.stdout.splitlines()
+    assert state == "confirmed"
+    order, balances, fills = map(json.loads, answers)
+    assert order["order"]["status"] == "FILLED"
+    assert order["order"]["fee_asset"] == "BTC"
+    held = {each["asset"]: Decimal(each["total"]) for each in balances["balances"]}
+    cost = sum(Decimal(each["quote_quantity"]) for each in fills["items"])
+    assert held == {
+        "BTC": Decimal("0.001") - Decimal(order["order"]["fee"]),
+        "USDT": 1000 - cost,
+    }
+
+
 @pytest.mark.slow
 def test_a_fresh_exchange_trades_in_all_markets_through_all_ways(exchange: Installation) -> None:
     up = exchange.manage("up", "--detach")
@@ -129,6 +162,7 @@ def test_a_fresh_exchange_trades_in_all_markets_through_all_ways(exchange: Insta
     assert get(exchange, "/api/v1/exchange").json()["demo"] is True
     sees_funds_and_mail(exchange, logins)
     has_a_past(exchange)
+    follows_the_readme(exchange)
 
     for name in ("web", "edge", "engine", "demo"):
         os.kill(exchange.process(name)["pid"], signal.SIGKILL)
