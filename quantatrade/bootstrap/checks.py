@@ -15,7 +15,7 @@ from quantatrade.bootstrap.kernel import build_kernel
 CHECK_TIMEOUT_S = 600.0
 EXIT_FAILURE = 1
 # A file's tests share servers and installations, so they stay together; the long ones come first.
-SPREAD = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+SPREAD = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 CHECKS = (
     ("ruff check", "ruff", "check", "."),
     ("ruff format", "ruff", "format", "--check", "."),

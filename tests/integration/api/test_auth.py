@@ -183,6 +183,13 @@ def test_the_console_counts_guesses_in_the_same_place(
     assert error_of(api.post(f"{V1}/auth/login", body)) == (429, "login_locked")
 
 
+def test_a_console_login_that_was_opened_by_itself_leads_to_the_dashboard(api: APIClient) -> None:
+    person("operator")
+    form = {"username": "operator@example.org", "password": PASSWORD}
+    answer = api.post("/admin/login/", form, format="multipart")
+    assert (answer.status_code, answer.headers["Location"]) == (302, "/admin/")
+
+
 def test_registrations_of_one_address_are_limited(
     api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
