@@ -1,11 +1,7 @@
-"""Operators act and support finds out, in a real browser, on an exchange that trades.
-
-With QT_CONSOLE_PICTURE=PATH the dashboard's picture for the README is written there.
-"""
+"""Operators act and support finds out, in a real browser, on an exchange that trades."""
 
 from __future__ import annotations
 
-import os
 import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -242,5 +238,3 @@ def test_the_dashboard_shows_a_healthy_exchange(
     assert charts.nth(0).locator("rect").count() >= 59
     assert charts.nth(3).locator("rect").count() == 28
     picture(page, "dashboard-healthy")
-    if path := os.environ.get("QT_CONSOLE_PICTURE"):
-        page.screenshot(path=path)
