@@ -130,6 +130,7 @@ class EventFlag(IntFlag):
     DONE = 2  # the order (in a TRADE: the taker) has ended
     MAKER_DONE = 4  # TRADE only: the maker has ended
     OPERATOR = 8  # ORDER_CANCELED by an operator
+    PARKED = 16  # the order is not in the book: it waits for its trigger, or for its list
 
 
 class Reason(IntEnum):
@@ -311,7 +312,9 @@ class OrderChanged(NamedTuple):
     """Body of ORDER_CANCELED, ORDER_REDUCED, ORDER_EXPIRED and ORDER_MOVED.
 
     `removed_lots` were taken off without trading (0 in ORDER_MOVED); `leaves_lots` and
-    `reserved_atoms` are what remains (both 0 when DONE); `price_ticks` is the price now.
+    `reserved_atoms` are what remains (both 0 when DONE); `price_ticks` is the price now. Of an
+    iceberg that rests `was_shown_lots` and `shown_lots` are what the book shows of it before and
+    after the event; both are 0 where the whole order is shown.
     """
 
     order_id: int
@@ -320,11 +323,14 @@ class OrderChanged(NamedTuple):
     removed_lots: int
     leaves_lots: int
     reserved_atoms: int
+    was_shown_lots: int = 0
+    shown_lots: int = 0
 
 
 class Trade(NamedTuple):
     """One fill. `trade_id` rises by one per market. Fees are in the asset that the market states:
-    received asset (base for the bid, quote for the ask) or quote for both."""
+    received asset (base for the bid, quote for the ask) or quote for both. `maker_refilled_lots`
+    of an iceberg maker come into view by this fill, at the back of its level."""
 
     trade_id: int
     maker_order_id: int
@@ -337,6 +343,7 @@ class Trade(NamedTuple):
     taker_fee_atoms: int
     maker_reserved_atoms: int
     taker_reserved_atoms: int
+    maker_refilled_lots: int = 0
 
 
 class Refused(NamedTuple):
@@ -397,7 +404,7 @@ EventBody = (
     | Checkpoint
 )
 
-_CHANGED = ("<6q48x", OrderChanged)
+_CHANGED = ("<8q32x", OrderChanged)
 _FUNDS = ("<3q16x16s40s", FundsMoved)
 _USER = ("<2q80x", UserSet)
 _BODIES: Final[dict[int, tuple[str, type[EventBody]]]] = {
@@ -416,7 +423,7 @@ _BODIES: Final[dict[int, tuple[str, type[EventBody]]]] = {
     EventType.ORDER_REDUCED: _CHANGED,
     EventType.ORDER_MOVED: _CHANGED,
     EventType.ORDER_EXPIRED: _CHANGED,
-    EventType.TRADE: ("<11q8x", Trade),
+    EventType.TRADE: ("<12q", Trade),
     EventType.REFUSED: ("<3q16x16s40s", Refused),
     EventType.REQUEST_REPLAYED: ("<4q8x16s40x", RequestReplayed),
     EventType.CHECKPOINT_ASSET: ("<5q56x", CheckpointAsset),

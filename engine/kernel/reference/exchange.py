@@ -125,6 +125,8 @@ class Exchange:
                 removed_lots,
                 order.leaves,
                 order.reserved,
+                0,
+                0,
             )
         )
 

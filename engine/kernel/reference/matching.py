@@ -62,6 +62,7 @@ def _fill(x: Exchange, taker: Order, maker: Order) -> None:
         bid_fee if taker.is_bid else ask_fee,
         maker.reserved,
         taker.reserved,
+        0,
     )
 
 
