@@ -45,7 +45,7 @@ class OrderTerms(models.Model):
     market_id = models.IntegerField()
     user_id = models.BigIntegerField()
     side = models.CharField(max_length=4, choices=enum_choices(Side))
-    order_type = models.CharField(max_length=16, choices=enum_choices(OrderType))
+    order_type = models.CharField(max_length=20, choices=enum_choices(OrderType))
     time_in_force = models.CharField(max_length=4, choices=enum_choices(TimeInForce))
     price = wide_field(help_text="The limit now; 0 if the order has none.")
     ceiling_price = wide_field(help_text="Price up to which a bid holds funds; 0 = its price.")

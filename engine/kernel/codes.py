@@ -30,9 +30,11 @@ from engine.proto.records import (
     CommandType,
     EventFlag,
     EventType,
+    ListType,
     MarketState,
     OrderType,
     Reason,
+    SessionState,
     Side,
     TimeInForce,
     UserStatus,
@@ -70,12 +72,18 @@ PLACE: Final = int(CommandType.PLACE)
 CANCEL: Final = int(CommandType.CANCEL)
 REDUCE: Final = int(CommandType.REDUCE)
 MOVE: Final = int(CommandType.MOVE)
+PLACE_LEG: Final = int(CommandType.PLACE_LEG)
+PLACE_LIST: Final = int(CommandType.PLACE_LIST)
 CHECKPOINT: Final = int(CommandType.CHECKPOINT)
+TICK: Final = int(CommandType.TICK)
+SET_DEADMAN: Final = int(CommandType.SET_DEADMAN)
+SET_SESSION: Final = int(CommandType.SET_SESSION)
 
 FEE_IN_QUOTE: Final = int(CommandFlag.FEE_IN_QUOTE)
 FEE_PER_LOT: Final = int(CommandFlag.FEE_PER_LOT)
 OPERATOR: Final = int(CommandFlag.OPERATOR)
 REQUEUE: Final = int(CommandFlag.REQUEUE)
+IN_SESSION: Final = int(CommandFlag.IN_SESSION)
 
 ASK: Final = int(Side.ASK)
 BID: Final = int(Side.BID)
@@ -84,10 +92,23 @@ LIMIT: Final = int(OrderType.LIMIT)
 MARKET: Final = int(OrderType.MARKET)
 LIMIT_MAKER: Final = int(OrderType.LIMIT_MAKER)
 FOK_BUDGET: Final = int(OrderType.FOK_BUDGET)
+STOP_LOSS: Final = int(OrderType.STOP_LOSS)
+STOP_LOSS_LIMIT: Final = int(OrderType.STOP_LOSS_LIMIT)
+TAKE_PROFIT: Final = int(OrderType.TAKE_PROFIT)
+TAKE_PROFIT_LIMIT: Final = int(OrderType.TAKE_PROFIT_LIMIT)
 
 GTC: Final = int(TimeInForce.GTC)
 IOC: Final = int(TimeInForce.IOC)
 FOK: Final = int(TimeInForce.FOK)
+GTD: Final = int(TimeInForce.GTD)
+
+OCO: Final = int(ListType.OCO)
+OTO: Final = int(ListType.OTO)
+OTOCO: Final = int(ListType.OTOCO)
+
+SESSION_OPEN: Final = int(SessionState.OPEN)
+SESSION_CLOSED: Final = int(SessionState.CLOSED)
+SESSION_ENDED: Final = int(SessionState.ENDED)
 
 TRADING: Final = int(MarketState.TRADING)
 CANCEL_ONLY: Final = int(MarketState.CANCEL_ONLY)
@@ -112,10 +133,16 @@ ORDER_REDUCED: Final = int(EventType.ORDER_REDUCED)
 ORDER_MOVED: Final = int(EventType.ORDER_MOVED)
 ORDER_EXPIRED: Final = int(EventType.ORDER_EXPIRED)
 TRADE: Final = int(EventType.TRADE)
+ORDER_TERMS: Final = int(EventType.ORDER_TERMS)
+ORDER_TRIGGERED: Final = int(EventType.ORDER_TRIGGERED)
 REFUSED: Final = int(EventType.REFUSED)
 REQUEST_REPLAYED: Final = int(EventType.REQUEST_REPLAYED)
 CHECKPOINT_ASSET: Final = int(EventType.CHECKPOINT_ASSET)
 CHECKPOINT_MADE: Final = int(EventType.CHECKPOINT)
+LIST_ACCEPTED: Final = int(EventType.LIST_ACCEPTED)
+LIST_ENDED: Final = int(EventType.LIST_ENDED)
+DEADMAN_SET: Final = int(EventType.DEADMAN_SET)
+SESSION_SET: Final = int(EventType.SESSION_SET)
 
 DONE: Final = int(EventFlag.DONE)
 MAKER_DONE: Final = int(EventFlag.MAKER_DONE)
@@ -155,3 +182,16 @@ DUPLICATE_ORDER_ID: Final = int(Reason.DUPLICATE_ORDER_ID)
 CAPACITY: Final = int(Reason.CAPACITY)
 TIME_IN_FORCE: Final = int(Reason.TIME_IN_FORCE)
 BUDGET: Final = int(Reason.BUDGET)
+WOULD_TRIGGER: Final = int(Reason.WOULD_TRIGGER)
+INVALID_STOP_PRICE: Final = int(Reason.INVALID_STOP_PRICE)
+INVALID_TRAILING_DELTA: Final = int(Reason.INVALID_TRAILING_DELTA)
+INVALID_EXPIRE_TIME: Final = int(Reason.INVALID_EXPIRE_TIME)
+ORDER_IS_PARKED: Final = int(Reason.ORDER_IS_PARKED)
+GTD_REACHED: Final = int(Reason.GTD)
+DEADMAN_FIRED: Final = int(Reason.DEADMAN)
+SESSION_OVER: Final = int(Reason.SESSION)
+LIST_PARTNER: Final = int(Reason.LIST)
+INVALID_TIMEOUT: Final = int(Reason.INVALID_TIMEOUT)
+INVALID_LIST: Final = int(Reason.INVALID_LIST)
+ORDER_IN_LIST: Final = int(Reason.ORDER_IN_LIST)
+UNKNOWN_SESSION: Final = int(Reason.UNKNOWN_SESSION)

@@ -46,7 +46,12 @@ class CommandType(IntEnum):
     CANCEL = 21
     REDUCE = 22
     MOVE = 23
+    PLACE_LEG = 28
+    PLACE_LIST = 29
     CHECKPOINT = 30
+    TICK = 31
+    SET_DEADMAN = 32
+    SET_SESSION = 33
 
 
 class EventType(IntEnum):
@@ -68,10 +73,16 @@ class EventType(IntEnum):
     ORDER_MOVED = 23
     ORDER_EXPIRED = 24
     TRADE = 25
+    ORDER_TERMS = 26
+    ORDER_TRIGGERED = 27
     REFUSED = 28
     REQUEST_REPLAYED = 29
     CHECKPOINT_ASSET = 30
     CHECKPOINT = 31
+    LIST_ACCEPTED = 36
+    LIST_ENDED = 37
+    DEADMAN_SET = 38
+    SESSION_SET = 40
 
 
 class Side(IntEnum):
@@ -82,21 +93,31 @@ class Side(IntEnum):
 
 
 class OrderType(IntEnum):
-    """How an order meets the book."""
+    """How an order meets the book.
+
+    The last four are parked until the last price reaches their stop price, and are then MARKET
+    orders or, `_LIMIT`, LIMIT orders. STOP_LOSS waits for a price that is worse for its owner (up
+    for a bid, down for an ask), TAKE_PROFIT for a better one.
+    """
 
     LIMIT = 1
     MARKET = 2
     LIMIT_MAKER = 3
     FOK_BUDGET = 4
+    STOP_LOSS = 5
+    STOP_LOSS_LIMIT = 6
+    TAKE_PROFIT = 7
+    TAKE_PROFIT_LIMIT = 8
 
 
 class TimeInForce(IntEnum):
-    """How long the remainder of an order lives. MARKET and FOK_BUDGET carry NONE."""
+    """How long the remainder of an order lives. Types without a limit price carry NONE."""
 
     NONE = 0
     GTC = 1
     IOC = 2
     FOK = 3
+    GTD = 4  # until a stated time
 
 
 class MarketState(IntEnum):
@@ -105,6 +126,22 @@ class MarketState(IntEnum):
     TRADING = 1
     CANCEL_ONLY = 2
     HALT = 3
+
+
+class ListType(IntEnum):
+    """How the legs of a PLACE_LIST belong together."""
+
+    OCO = 1  # one cancels the other: a LIMIT_MAKER leg, then a stop leg
+    OTO = 2  # one triggers the other: a working leg, then a pending leg
+    OTOCO = 3  # one triggers an OCO: a working leg, then the two legs of an OCO
+
+
+class SessionState(IntEnum):
+    """Of a user's session at the engine's clients."""
+
+    OPEN = 1
+    CLOSED = 2  # its grace time runs
+    ENDED = 3  # SESSION_SET only: the grace time is over
 
 
 class UserStatus(IntEnum):
@@ -121,6 +158,7 @@ class CommandFlag(IntFlag):
     FEE_PER_LOT = 2  # ADD_MARKET: rates are quote atoms per lot (implies FEE_IN_QUOTE)
     OPERATOR = 4  # CANCEL: by an operator; the owner is not compared
     REQUEUE = 8  # MOVE: an unchanged price is allowed and sends the order to the back
+    IN_SESSION = 64  # PLACE, PLACE_LEG: cancelled when the user's session ends
 
 
 class EventFlag(IntFlag):
@@ -170,6 +208,19 @@ class Reason(IntEnum):
     CAPACITY = 31  # a stated limit of the engine is reached
     TIME_IN_FORCE = 32  # ORDER_EXPIRED: remainder of IOC or MARKET, or FOK not fillable
     BUDGET = 33  # ORDER_EXPIRED: FOK_BUDGET cannot be met
+    WOULD_TRIGGER = 60  # the last price is beyond the stop price already
+    INVALID_STOP_PRICE = 61
+    INVALID_TRAILING_DELTA = 62  # outside 1..9999 bips
+    INVALID_EXPIRE_TIME = 63  # GTD with a time that is not in the future
+    ORDER_IS_PARKED = 64  # a stop order, or a pending leg, can be cancelled or reduced only
+    GTD = 65  # ORDER_EXPIRED: its time has come
+    DEADMAN = 66  # ORDER_CANCELED by the user's dead-man switch
+    SESSION = 67  # ORDER_CANCELED because the user's session ended
+    LIST = 68  # ORDER_CANCELED because of another leg of its list
+    INVALID_TIMEOUT = 69
+    INVALID_LIST = 70  # legs that do not make the list that is asked for
+    ORDER_IN_LIST = 71  # a leg of a list can be cancelled only
+    UNKNOWN_SESSION = 72  # no such session of this user is open
 
 
 class Command(NamedTuple):
@@ -199,6 +250,18 @@ class Command(NamedTuple):
     REDUCE              market_id, user_id, order_id, quantity = lots to take off, request_id
     MOVE                market_id, user_id, order_id, price = new price, flags = REQUEUE, request_id
     CHECKPOINT          nothing
+    TICK                nothing: fires the timers that are due at its stamp
+    SET_DEADMAN         user_id, quantity = timeout_ms (0 = off): unless it is set again in time,
+                        all open orders of the user are cancelled
+    SET_SESSION         user_id, order_id = session id, quantity = SessionState OPEN or CLOSED,
+                        amount = grace_ms (CLOSED only)
+    PLACE_LEG           as PLACE; held back as a draft until the PLACE_LIST that follows
+    PLACE_LIST          market_id, user_id, order_type = ListType, quantity = number of legs,
+                        request_id, text = client list id; the list's id is its first leg's order id
+
+    More of PLACE: for order types with a stop, amount = stop price in ticks and asset_id = trailing
+    delta in bips (0 = none; then the stop price may be 0 with a delta); with TimeInForce.GTD,
+    spare = expire time_us; flags = IN_SESSION.
     """
 
     type: int
@@ -309,12 +372,12 @@ class OrderAccepted(NamedTuple):
 
 
 class OrderChanged(NamedTuple):
-    """Body of ORDER_CANCELED, ORDER_REDUCED, ORDER_EXPIRED and ORDER_MOVED.
+    """Body of ORDER_CANCELED, ORDER_REDUCED, ORDER_EXPIRED, ORDER_MOVED and ORDER_TRIGGERED.
 
-    `removed_lots` were taken off without trading (0 in ORDER_MOVED); `leaves_lots` and
-    `reserved_atoms` are what remains (both 0 when DONE); `price_ticks` is the price now. Of an
-    iceberg that rests `was_shown_lots` and `shown_lots` are what the book shows of it before and
-    after the event; both are 0 where the whole order is shown.
+    `removed_lots` were taken off without trading (0 in ORDER_MOVED and ORDER_TRIGGERED);
+    `leaves_lots` and `reserved_atoms` are what remains (both 0 when DONE); `price_ticks` is the
+    price now. Of an iceberg that rests `was_shown_lots` and `shown_lots` are what the book shows of
+    it before and after the event; both are 0 where the whole order is shown.
     """
 
     order_id: int
@@ -344,6 +407,57 @@ class Trade(NamedTuple):
     maker_reserved_atoms: int
     taker_reserved_atoms: int
     maker_refilled_lots: int = 0
+
+
+class OrderTerms(NamedTuple):
+    """What an order has beyond the common; comes directly before its ORDER_ACCEPTED.
+
+    0 = does not have it. `stp` is the mode of self-trade prevention, `list_id` the order id of the
+    first leg of its list, `display_lots` those of an iceberg, `quote_atoms` the amount of a MARKET
+    order by quote amount.
+    """
+
+    order_id: int
+    user_id: int
+    stop_price_ticks: int
+    delta_bips: int
+    display_lots: int
+    expire_time_us: int
+    list_id: int
+    quote_atoms: int
+    stp: int
+    session_id: int
+
+
+class ListSet(NamedTuple):
+    """Body of LIST_ACCEPTED and LIST_ENDED. `leg_*` are order ids, 0 where there is no third."""
+
+    list_id: int
+    user_id: int
+    list_type: int
+    leg_count: int
+    leg_1: int
+    leg_2: int
+    leg_3: int
+    text: bytes
+
+
+class DeadmanSet(NamedTuple):
+    """Armed until `due_time_us`; 0 and 0 = off, after it fired with the reason DEADMAN."""
+
+    user_id: int
+    timeout_ms: int
+    due_time_us: int
+
+
+class SessionSet(NamedTuple):
+    """`state` is a SessionState; `due_time_us` is the end of the grace time of a CLOSED one."""
+
+    user_id: int
+    session_id: int
+    state: int
+    grace_ms: int
+    due_time_us: int
 
 
 class Refused(NamedTuple):
@@ -398,6 +512,10 @@ EventBody = (
     | OrderAccepted
     | OrderChanged
     | Trade
+    | OrderTerms
+    | ListSet
+    | DeadmanSet
+    | SessionSet
     | Refused
     | RequestReplayed
     | CheckpointAsset
@@ -406,6 +524,7 @@ EventBody = (
 
 _CHANGED = ("<8q32x", OrderChanged)
 _FUNDS = ("<3q16x16s40s", FundsMoved)
+_LIST = ("<7q40s", ListSet)
 _USER = ("<2q80x", UserSet)
 _BODIES: Final[dict[int, tuple[str, type[EventBody]]]] = {
     EventType.ASSET_ADDED: ("<3q32x40s", AssetAdded),
@@ -424,6 +543,12 @@ _BODIES: Final[dict[int, tuple[str, type[EventBody]]]] = {
     EventType.ORDER_MOVED: _CHANGED,
     EventType.ORDER_EXPIRED: _CHANGED,
     EventType.TRADE: ("<12q", Trade),
+    EventType.ORDER_TERMS: ("<10q16x", OrderTerms),
+    EventType.ORDER_TRIGGERED: _CHANGED,
+    EventType.LIST_ACCEPTED: _LIST,
+    EventType.LIST_ENDED: _LIST,
+    EventType.DEADMAN_SET: ("<3q72x", DeadmanSet),
+    EventType.SESSION_SET: ("<5q56x", SessionSet),
     EventType.REFUSED: ("<3q16x16s40s", Refused),
     EventType.REQUEST_REPLAYED: ("<4q8x16s40x", RequestReplayed),
     EventType.CHECKPOINT_ASSET: ("<5q56x", CheckpointAsset),

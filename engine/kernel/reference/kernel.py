@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
+from engine.kernel.forms import FORMS
 from engine.kernel.interface import (
     AssetView,
     BalanceView,
@@ -50,7 +51,7 @@ def _handler_of(kind: int) -> Callable[[Exchange, Fields], int]:
         return apply_move
     if kind in (CommandType.CANCEL, CommandType.REDUCE):
         return apply_change
-    return apply_admin if kind in frozenset(CommandType) else _refuse_unknown
+    return apply_admin if kind in FORMS else _refuse_unknown
 
 
 _APPLY: Final = tuple(_handler_of(kind) for kind in range(256))  # by the byte of the type

@@ -29,6 +29,16 @@ from tests.property.kernel.flow import EXTREMES, LIMITS, NARROW, WIDE, Flow, lis
 
 SEEDS = st.integers(0, 2**32)
 PARTS = ("compiled", "reference")
+# Numbers that are laid down and that no kernel gives yet: both refuse what would lead to them.
+NUMBERS_ONLY_EVENTS = {
+    EventType.ORDER_TERMS,
+    EventType.ORDER_TRIGGERED,
+    EventType.LIST_ACCEPTED,
+    EventType.LIST_ENDED,
+    EventType.DEADMAN_SET,
+    EventType.SESSION_SET,
+}
+NUMBERS_ONLY_REASONS = set(Reason) & set(range(60, 80))
 
 
 def kernels() -> tuple[Kernel, Kernel]:
@@ -160,8 +170,8 @@ def test_two_hundred_thousand_commands_give_the_same_events() -> None:
         assert pair[0].state_hash() == pair[1].state_hash()
         applied += pair[0].command_seq
     assert applied > 195_000
-    assert {kind for kind, _ in seen} == set(map(int, EventType))
-    assert set(Reason) - {reason for _, reason in seen} == set()
+    assert {kind for kind, _ in seen} == set(map(int, EventType)) - NUMBERS_ONLY_EVENTS
+    assert set(Reason) - {reason for _, reason in seen} == NUMBERS_ONLY_REASONS
 
 
 def test_the_largest_numbers_that_fit_trade_alike() -> None:
