@@ -42,16 +42,21 @@ class CommandType(IntEnum):
     DEPOSIT = 10
     WITHDRAW = 11
     ADJUST = 12
+    SET_TRADE_GROUP = 18
     PLACE = 20
     CANCEL = 21
     REDUCE = 22
     MOVE = 23
+    AMEND = 24
+    REPLACE = 25
+    QUOTE = 27
     PLACE_LEG = 28
     PLACE_LIST = 29
     CHECKPOINT = 30
     TICK = 31
     SET_DEADMAN = 32
     SET_SESSION = 33
+    SET_MARKET_BANDS = 34
 
 
 class EventType(IntEnum):
@@ -67,6 +72,7 @@ class EventType(IntEnum):
     FUNDS_DEPOSITED = 10
     FUNDS_WITHDRAWN = 11
     FUNDS_ADJUSTED = 12
+    TRADE_GROUP_SET = 17
     ORDER_ACCEPTED = 20
     ORDER_CANCELED = 21
     ORDER_REDUCED = 22
@@ -79,9 +85,13 @@ class EventType(IntEnum):
     REQUEST_REPLAYED = 29
     CHECKPOINT_ASSET = 30
     CHECKPOINT = 31
+    ORDER_AMENDED = 33
+    ORDER_PREVENTED = 34
+    MARKET_UNCROSSED = 35
     LIST_ACCEPTED = 36
     LIST_ENDED = 37
     DEADMAN_SET = 38
+    MARKET_BANDS_SET = 39
     SESSION_SET = 40
 
 
@@ -118,6 +128,17 @@ class TimeInForce(IntEnum):
     IOC = 2
     FOK = 3
     GTD = 4  # until a stated time
+
+
+class StpMode(IntEnum):
+    """Self-trade prevention: what happens where an order would trade with one of its own user or
+    trade group. The mode of the taker decides, in an auction that of the later order."""
+
+    NONE = 0
+    EXPIRE_TAKER = 1
+    EXPIRE_MAKER = 2
+    EXPIRE_BOTH = 3
+    DECREMENT = 4
 
 
 class MarketState(IntEnum):
@@ -158,6 +179,10 @@ class CommandFlag(IntFlag):
     FEE_PER_LOT = 2  # ADD_MARKET: rates are quote atoms per lot (implies FEE_IN_QUOTE)
     OPERATOR = 4  # CANCEL: by an operator; the owner is not compared
     REQUEUE = 8  # MOVE: an unchanged price is allowed and sends the order to the back
+    ICEBERG = 16  # PLACE LIMIT GTC or GTD, LIMIT_MAKER: `ceiling` = displayed lots
+    ALLOW_FAILURE = 1024  # REPLACE: place also if there is nothing to cancel
+    ONLY_NEW = 2048  # CANCEL, REPLACE: only if nothing of the order has traded
+    ONLY_PARTIALLY_FILLED = 4096  # CANCEL, REPLACE: only if something of it has traded
     IN_SESSION = 64  # PLACE, PLACE_LEG: cancelled when the user's session ends
 
 
@@ -221,6 +246,14 @@ class Reason(IntEnum):
     INVALID_LIST = 70  # legs that do not make the list that is asked for
     ORDER_IN_LIST = 71  # a leg of a list can be cancelled only
     UNKNOWN_SESSION = 72  # no such session of this user is open
+    STP = 80  # ORDER_EXPIRED: it would have traded with an order of its own user or trade group
+    PERCENT_PRICE = 81  # too far from the reference price
+    SLIPPAGE = 82  # ORDER_EXPIRED: the rest of a MARKET order is beyond the slippage allowance
+    VOLATILITY = 83  # ORDER_EXPIRED: beyond the volatility limit; MARKET_STATE_SET: so it paused
+    INVALID_ICEBERG = 84  # displayed lots above the quantity, or too many tranches
+    QUOTE_REPLACED = 85  # ORDER_CANCELED: by its user's next QUOTE
+    CANCEL_RESTRICTED = 86  # ONLY_NEW or ONLY_PARTIALLY_FILLED does not hold
+    INVALID_BAND = 87
 
 
 class Command(NamedTuple):
@@ -245,10 +278,25 @@ class Command(NamedTuple):
     PLACE               side, order_type, time_in_force, market_id, user_id, order_id, price,
                         quantity, amount = budget_atoms (FOK_BUDGET only, price then 0),
                         ceiling = hold ceiling in ticks (bids: LIMIT GTC/IOC/FOK; 0 = none),
-                        request_id, text = client order id
-    CANCEL              market_id, user_id, order_id, flags = OPERATOR, request_id
+                        stp = StpMode, request_id, text = client order id;
+                        MARKET by amount: quantity = 0, amount = quote_atoms to spend (with the fee
+                        where it is in quote) or to receive (before the fee);
+                        flags = ICEBERG: ceiling = displayed lots
+    CANCEL              market_id, user_id, order_id, flags = OPERATOR, ONLY_*, request_id
     REDUCE              market_id, user_id, order_id, quantity = lots to take off, request_id
     MOVE                market_id, user_id, order_id, price = new price, flags = REQUEUE, request_id
+    AMEND               market_id, user_id, order_id, price = new price (0 = the same), quantity =
+                        new total quantity (0 = the same), request_id
+    REPLACE             market_id, user_id, order_id = the order to cancel, quantity = 1, the number
+                        of PLACE_LEG just before it, flags = ALLOW_FAILURE, ONLY_*, request_id
+    QUOTE               market_id, user_id, order_id of the bid (the ask has the next id), price and
+                        quantity = bid, ceiling and amount = price and lots of the ask (0 = none),
+                        stp, request_id
+    SET_TRADE_GROUP     user_id, quantity = group id, 0 = none
+    SET_MARKET_BANDS    market_id, price = reference_price_ticks (0 = the last trade's),
+                        quantity = lowest | highest << 32 of a bid, amount the same of an ask (ppm
+                        of the reference price, 0 = no bound), ceiling = slippage_ppm, order_id =
+                        volatility_ppm, spare = pause_us
     CHECKPOINT          nothing
     TICK                nothing: fires the timers that are due at its stamp
     SET_DEADMAN         user_id, quantity = timeout_ms (0 = off): unless it is set again in time,
@@ -269,7 +317,7 @@ class Command(NamedTuple):
     order_type: int = 0
     time_in_force: int = 0
     flags: int = 0
-    reserved: int = 0
+    stp: int = 0
     market_id: int = 0
     asset_id: int = 0
     user_id: int = 0
@@ -372,12 +420,13 @@ class OrderAccepted(NamedTuple):
 
 
 class OrderChanged(NamedTuple):
-    """Body of ORDER_CANCELED, ORDER_REDUCED, ORDER_EXPIRED, ORDER_MOVED and ORDER_TRIGGERED.
+    """Body of ORDER_CANCELED, _REDUCED, _EXPIRED, _MOVED, _TRIGGERED and _AMENDED.
 
-    `removed_lots` were taken off without trading (0 in ORDER_MOVED and ORDER_TRIGGERED);
-    `leaves_lots` and `reserved_atoms` are what remains (both 0 when DONE); `price_ticks` is the
-    price now. Of an iceberg that rests `was_shown_lots` and `shown_lots` are what the book shows of
-    it before and after the event; both are 0 where the whole order is shown.
+    `removed_lots` were taken off without trading (0 in ORDER_MOVED and ORDER_TRIGGERED, negative
+    in ORDER_AMENDED if the order grew); `leaves_lots` and `reserved_atoms` are what remains (both
+    0 when DONE); `price_ticks` is the price now. Of an iceberg that rests `was_shown_lots` and
+    `shown_lots` are what the book shows of it before and after the event; both are 0 where the
+    whole order is shown.
     """
 
     order_id: int
@@ -388,6 +437,50 @@ class OrderChanged(NamedTuple):
     reserved_atoms: int
     was_shown_lots: int = 0
     shown_lots: int = 0
+
+
+class OrderPrevented(NamedTuple):
+    """What DECREMENT took off one of two orders instead of a trade; the other's event is beside it,
+    the maker's first. As `OrderChanged`, and which order it would have met at which price."""
+
+    order_id: int
+    user_id: int
+    price_ticks: int
+    removed_lots: int
+    leaves_lots: int
+    reserved_atoms: int
+    was_shown_lots: int
+    shown_lots: int
+    other_order_id: int
+    match_price_ticks: int
+
+
+class MarketUncrossed(NamedTuple):
+    """The end of an auction. `lots` were traded at `price_ticks`, in the TRADE events before this;
+    `imbalance_lots` could not at that price (positive: of bids). All 0: the book did not cross."""
+
+    price_ticks: int
+    lots: int
+    imbalance_lots: int
+    reference_price_ticks: int
+
+
+class TradeGroupSet(NamedTuple):
+    user_id: int
+    group_id: int
+
+
+class MarketBandsSet(NamedTuple):
+    """Fields as in SET_MARKET_BANDS; 0 = no such bound."""
+
+    reference_price_ticks: int
+    bid_lowest_ppm: int
+    bid_highest_ppm: int
+    ask_lowest_ppm: int
+    ask_highest_ppm: int
+    slippage_ppm: int
+    volatility_ppm: int
+    pause_us: int
 
 
 class Trade(NamedTuple):
@@ -511,6 +604,10 @@ EventBody = (
     | FundsMoved
     | OrderAccepted
     | OrderChanged
+    | OrderPrevented
+    | MarketUncrossed
+    | TradeGroupSet
+    | MarketBandsSet
     | Trade
     | OrderTerms
     | ListSet
@@ -542,6 +639,11 @@ _BODIES: Final[dict[int, tuple[str, type[EventBody]]]] = {
     EventType.ORDER_REDUCED: _CHANGED,
     EventType.ORDER_MOVED: _CHANGED,
     EventType.ORDER_EXPIRED: _CHANGED,
+    EventType.ORDER_AMENDED: _CHANGED,
+    EventType.ORDER_PREVENTED: ("<10q16x", OrderPrevented),
+    EventType.MARKET_UNCROSSED: ("<4q64x", MarketUncrossed),
+    EventType.TRADE_GROUP_SET: ("<2q80x", TradeGroupSet),
+    EventType.MARKET_BANDS_SET: ("<8q32x", MarketBandsSet),
     EventType.TRADE: ("<12q", Trade),
     EventType.ORDER_TERMS: ("<10q16x", OrderTerms),
     EventType.ORDER_TRIGGERED: _CHANGED,

@@ -36,9 +36,9 @@ from engine.proto.records import INT64_MAX, NO_REQUEST_ID, Reason
 
 def apply_change(x: Exchange, fields: Fields) -> int:
     """Check form, user and request id of a CANCEL or REDUCE, then change the order."""
-    (kind, side, order_type, tif, flags, reserved, _, asset_id, user_id, _, price, quantity,
+    (kind, side, order_type, tif, flags, stp, _, asset_id, user_id, _, price, quantity,
      amount, ceiling, spare, request_id, text) = fields  # fmt: skip
-    if side or order_type or tif or reserved or asset_id or price or amount or ceiling or spare:
+    if side or order_type or tif or stp or asset_id or price or amount or ceiling or spare:
         return MALFORMED
     if text != NO_TEXT or (quantity and kind != REDUCE):
         return MALFORMED
@@ -92,9 +92,9 @@ def _reduce(x: Exchange, order: Order, lots: int) -> int:
 
 def apply_move(x: Exchange, fields: Fields) -> int:
     """Check form, user and request id of a MOVE, then move the order."""
-    (_, side, order_type, tif, flags, reserved, _, asset_id, user_id, _, _, quantity,
+    (_, side, order_type, tif, flags, stp, _, asset_id, user_id, _, _, quantity,
      amount, ceiling, spare, request_id, text) = fields  # fmt: skip
-    if side or order_type or tif or reserved or asset_id or quantity or amount or ceiling or spare:
+    if side or order_type or tif or stp or asset_id or quantity or amount or ceiling or spare:
         return MALFORMED
     if text != NO_TEXT or flags & ~REQUEUE:
         return MALFORMED

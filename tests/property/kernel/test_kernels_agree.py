@@ -37,8 +37,13 @@ NUMBERS_ONLY_EVENTS = {
     EventType.LIST_ENDED,
     EventType.DEADMAN_SET,
     EventType.SESSION_SET,
+    EventType.TRADE_GROUP_SET,
+    EventType.ORDER_AMENDED,
+    EventType.ORDER_PREVENTED,
+    EventType.MARKET_UNCROSSED,
+    EventType.MARKET_BANDS_SET,
 }
-NUMBERS_ONLY_REASONS = set(Reason) & set(range(60, 80))
+NUMBERS_ONLY_REASONS = set(Reason) & set(range(60, 100))
 
 
 def kernels() -> tuple[Kernel, Kernel]:
