@@ -16,6 +16,72 @@ import struct
 from enum import IntEnum, IntFlag
 from typing import Final, NamedTuple
 
+from engine.proto.bodies import (
+    AssetAdded,
+    CancelAllDone,
+    Checkpoint,
+    CheckpointAsset,
+    DeadmanSet,
+    EventBody,
+    FundsMoved,
+    FundsTransferred,
+    KillSwitchSet,
+    LegTaken,
+    ListSet,
+    MarketAdded,
+    MarketBandsSet,
+    MarketFeesSet,
+    MarketFiltersSet,
+    MarketLimitsSet,
+    MarketStateSet,
+    MarketUncrossed,
+    OrderAccepted,
+    OrderChanged,
+    OrderPrevented,
+    OrderTerms,
+    RateLimitSet,
+    Refused,
+    RequestReplayed,
+    SessionSet,
+    Trade,
+    TradeGroupSet,
+    UserFeesSet,
+    UserSet,
+)
+
+__all__ = [  # the bodies are imported from here as well
+    "AssetAdded",
+    "CancelAllDone",
+    "Checkpoint",
+    "CheckpointAsset",
+    "DeadmanSet",
+    "EventBody",
+    "FundsMoved",
+    "FundsTransferred",
+    "KillSwitchSet",
+    "LegTaken",
+    "ListSet",
+    "MarketAdded",
+    "MarketBandsSet",
+    "MarketFeesSet",
+    "MarketFiltersSet",
+    "MarketLimitsSet",
+    "MarketStateSet",
+    "MarketUncrossed",
+    "OrderAccepted",
+    "OrderChanged",
+    "OrderPrevented",
+    "OrderTerms",
+    "RateLimitSet",
+    "Refused",
+    "RequestReplayed",
+    "SessionSet",
+    "Trade",
+    "TradeGroupSet",
+    "UserFeesSet",
+    "UserSet",
+]
+
 INT64_MAX: Final = 2**63 - 1
 RECORD_BYTES: Final = 128
 TEXT_BYTES: Final = 40
@@ -27,6 +93,7 @@ MARKET_ID_MAX: Final = 65_535
 DECIMALS_MAX: Final = 18
 PPM: Final = 1_000_000
 NO_REQUEST_ID: Final = bytes(16)
+LEGS_MAX: Final = 8  # of one draft
 
 
 class CommandType(IntEnum):
@@ -39,16 +106,25 @@ class CommandType(IntEnum):
     SET_MARKET_STATE = 5
     ADD_USER = 6
     SET_USER_STATUS = 7
+    SET_USER_FEES = 8
+    SET_MARKET_LIMITS = 9
     DEPOSIT = 10
     WITHDRAW = 11
     ADJUST = 12
+    TRANSFER_LEG = 13
+    TRANSFER = 14
+    HOLD = 15
+    SETTLE_HOLD = 16
+    RELEASE_HOLD = 17
     SET_TRADE_GROUP = 18
+    SET_KILL_SWITCH = 19
     PLACE = 20
     CANCEL = 21
     REDUCE = 22
     MOVE = 23
     AMEND = 24
     REPLACE = 25
+    CANCEL_ALL = 26
     QUOTE = 27
     PLACE_LEG = 28
     PLACE_LIST = 29
@@ -56,6 +132,7 @@ class CommandType(IntEnum):
     TICK = 31
     SET_DEADMAN = 32
     SET_SESSION = 33
+    SET_RATE_LIMIT = 35
     SET_MARKET_BANDS = 34
 
 
@@ -69,10 +146,18 @@ class EventType(IntEnum):
     MARKET_STATE_SET = 5
     USER_ADDED = 6
     USER_STATUS_SET = 7
+    USER_FEES_SET = 8
+    MARKET_LIMITS_SET = 9
     FUNDS_DEPOSITED = 10
     FUNDS_WITHDRAWN = 11
     FUNDS_ADJUSTED = 12
+    FUNDS_TRANSFERRED = 13
+    FUNDS_HELD = 14
+    HOLD_SETTLED = 15
+    HOLD_RELEASED = 16
     TRADE_GROUP_SET = 17
+    KILL_SWITCH_SET = 18
+    RATE_LIMIT_SET = 19
     ORDER_ACCEPTED = 20
     ORDER_CANCELED = 21
     ORDER_REDUCED = 22
@@ -85,6 +170,7 @@ class EventType(IntEnum):
     REQUEST_REPLAYED = 29
     CHECKPOINT_ASSET = 30
     CHECKPOINT = 31
+    LEG_TAKEN = 32
     ORDER_AMENDED = 33
     ORDER_PREVENTED = 34
     MARKET_UNCROSSED = 35
@@ -93,6 +179,7 @@ class EventType(IntEnum):
     DEADMAN_SET = 38
     MARKET_BANDS_SET = 39
     SESSION_SET = 40
+    CANCEL_ALL_DONE = 41
 
 
 class Side(IntEnum):
@@ -142,11 +229,16 @@ class StpMode(IntEnum):
 
 
 class MarketState(IntEnum):
-    """What a market lets in. CANCEL_ONLY and HALT take cancels and reductions only."""
+    """What a market lets in; which command in which state: `engine.kernel.states`."""
 
     TRADING = 1
     CANCEL_ONLY = 2
-    HALT = 3
+    HALT = 3  # as CANCEL_ONLY; timers and triggers stand still
+    POST_ONLY = 4
+    LIMIT_ONLY = 5
+    AUCTION = 6  # orders rest without matching until the state is left
+    CLOSED = 7  # operators only
+    DELISTED = 8  # for ever: nothing rests any more, balances remain
 
 
 class ListType(IntEnum):
@@ -166,7 +258,8 @@ class SessionState(IntEnum):
 
 
 class UserStatus(IntEnum):
-    """A suspended user can cancel and reduce, and nothing else; resting orders stay."""
+    """A suspended user can cancel and reduce, and nothing else; resting orders stay unless the
+    command that suspends him says CANCEL_RESTING."""
 
     ACTIVE = 1
     SUSPENDED = 2
@@ -177,8 +270,9 @@ class CommandFlag(IntFlag):
 
     FEE_IN_QUOTE = 1  # ADD_MARKET: both fees in the quote asset (default: the received asset)
     FEE_PER_LOT = 2  # ADD_MARKET: rates are quote atoms per lot (implies FEE_IN_QUOTE)
-    OPERATOR = 4  # CANCEL: by an operator; the owner is not compared
+    OPERATOR = 4  # CANCEL, CANCEL_ALL: by an operator; the owner is not compared
     REQUEUE = 8  # MOVE: an unchanged price is allowed and sends the order to the back
+    CANCEL_RESTING = 32  # SET_USER_STATUS: cancel the user's open orders as well
     ICEBERG = 16  # PLACE LIMIT GTC or GTD, LIMIT_MAKER: `ceiling` = displayed lots
     ALLOW_FAILURE = 1024  # REPLACE: place also if there is nothing to cancel
     ONLY_NEW = 2048  # CANCEL, REPLACE: only if nothing of the order has traded
@@ -233,6 +327,26 @@ class Reason(IntEnum):
     CAPACITY = 31  # a stated limit of the engine is reached
     TIME_IN_FORCE = 32  # ORDER_EXPIRED: remainder of IOC or MARKET, or FOK not fillable
     BUDGET = 33  # ORDER_EXPIRED: FOK_BUDGET cannot be met
+    KILL_SWITCH = 40  # of the user, the market or all; also why orders were canceled
+    MASS_CANCEL = 41  # ORDER_CANCELED by CANCEL_ALL
+    USER_STATUS = 42  # ORDER_CANCELED because the user was suspended
+    MARKET_STATE = 43  # ORDER_CANCELED because the market was delisted
+    MARKET_POST_ONLY = 44
+    MARKET_LIMIT_ONLY = 45
+    MARKET_IN_AUCTION = 46
+    MARKET_CLOSED = 47
+    MARKET_DELISTED = 48
+    MARKET_LOT_SIZE = 49
+    MAX_NUM_ORDERS = 50
+    MAX_NUM_ALGO_ORDERS = 51
+    MAX_POSITION = 52
+    RATE_LIMIT = 53  # too many unfilled orders in this window
+    NO_DRAFT = 54  # the legs before it are not those that this command takes
+    UNBALANCED = 55  # TRANSFER: the legs of an asset do not add up to zero
+    UNKNOWN_HOLD = 56
+    HOLD_SETTLED = 57
+    HOLD_RELEASED = 58
+    REBATE = 59  # a maker is paid only where fees are in quote, at most the lowest taker rate
     WOULD_TRIGGER = 60  # the last price is beyond the stop price already
     INVALID_STOP_PRICE = 61
     INVALID_TRAILING_DELTA = 62  # outside 1..9999 bips
@@ -272,9 +386,27 @@ class Command(NamedTuple):
     SET_MARKET_FEES     market_id, amount = maker fee, ceiling = taker fee
     SET_MARKET_STATE    market_id, quantity = MarketState
     ADD_USER            user_id
-    SET_USER_STATUS     user_id, quantity = UserStatus
+    SET_USER_STATUS     user_id, quantity = UserStatus, flags = CANCEL_RESTING
+    SET_USER_FEES       user_id, market_id (0 = every market with fees in ppm), quantity = 1: set
+                        (0: back to the market's, amount and ceiling then 0), amount = maker fee,
+                        ceiling = taker fee, in the market's unit; of two settings the one for
+                        the market counts. A negative maker fee (here, in ADD_MARKET and in
+                        SET_MARKET_FEES) is a rebate
+    SET_MARKET_LIMITS   market_id, quantity = market_min_lots, order_id = market_max_lots (both of
+                        MARKET orders), amount = max_notional_atoms, price = max_orders,
+                        ceiling = max_algo_orders, spare = max_position_atoms (base; free and
+                        locked and open bids of this market), side = 1: min notional holds for
+                        MARKET orders, 2: max notional does, 3: both; 0 = no bound
+    SET_KILL_SWITCH     user_id or market_id (neither: all), quantity = 1 on, 0 off
+    SET_RATE_LIMIT      user_id (0 = all who have none of their own), quantity = unfilled orders
+                        per window, amount = window_us; both 0 = none
     DEPOSIT WITHDRAW    user_id, asset_id, amount > 0, request_id = business id, text = reference
     ADJUST              the same; amount signed, not 0
+    TRANSFER_LEG        the same; user_id 0 = house. Held back until its TRANSFER
+    TRANSFER            quantity = number of legs, request_id = that of all legs
+    HOLD                as WITHDRAW; request_id is the hold's id from now on
+    SETTLE_HOLD         user_id, request_id = the hold's; what was held is withdrawn
+    RELEASE_HOLD        the same; what was held is available again
     PLACE               side, order_type, time_in_force, market_id, user_id, order_id, price,
                         quantity, amount = budget_atoms (FOK_BUDGET only, price then 0),
                         ceiling = hold ceiling in ticks (bids: LIMIT GTC/IOC/FOK; 0 = none),
@@ -297,6 +429,8 @@ class Command(NamedTuple):
                         quantity = lowest | highest << 32 of a bid, amount the same of an ask (ppm
                         of the reference price, 0 = no bound), ceiling = slippage_ppm, order_id =
                         volatility_ppm, spare = pause_us
+    CANCEL_ALL          market_id (0 = all), user_id, quantity = 1 + Side (0 = both),
+                        flags = OPERATOR (user_id 0: everybody's), request_id
     CHECKPOINT          nothing
     TICK                nothing: fires the timers that are due at its stamp
     SET_DEADMAN         user_id, quantity = timeout_ms (0 = off): unless it is set again in time,
@@ -306,6 +440,9 @@ class Command(NamedTuple):
     PLACE_LEG           as PLACE; held back as a draft until the PLACE_LIST that follows
     PLACE_LIST          market_id, user_id, order_type = ListType, quantity = number of legs,
                         request_id, text = client list id; the list's id is its first leg's order id
+
+    TRANSFER_LEG and PLACE_LEG are held back as a draft of up to LEGS_MAX legs; the command that
+    takes them must follow at once, any other drops them.
 
     More of PLACE: for order types with a stop, amount = stop price in ticks and asset_id = trailing
     delta in bips (0 = none; then the stop price may be 0 with a delta); with TimeInForce.GTD,
@@ -350,275 +487,6 @@ class EventHeader(NamedTuple):
     market_id: int
 
 
-class AssetAdded(NamedTuple):
-    asset_id: int
-    decimals: int
-    max_total_atoms: int
-    text: bytes
-
-
-class MarketAdded(NamedTuple):
-    base_asset_id: int
-    quote_asset_id: int
-    tick_atoms: int
-    lot_atoms: int
-    maker_fee: int
-    taker_fee: int
-    fee_flags: int
-    text: bytes
-
-
-class MarketFiltersSet(NamedTuple):
-    min_price_ticks: int
-    max_price_ticks: int
-    min_quantity_lots: int
-    max_quantity_lots: int
-    min_notional_atoms: int
-
-
-class MarketFeesSet(NamedTuple):
-    maker_fee: int
-    taker_fee: int
-
-
-class MarketStateSet(NamedTuple):
-    state: int
-
-
-class UserSet(NamedTuple):
-    """Body of USER_ADDED and USER_STATUS_SET."""
-
-    user_id: int
-    status: int
-
-
-class FundsMoved(NamedTuple):
-    """Body of FUNDS_DEPOSITED, FUNDS_WITHDRAWN (amount > 0) and FUNDS_ADJUSTED (signed)."""
-
-    user_id: int
-    asset_id: int
-    amount_atoms: int
-    request_id: bytes
-    text: bytes
-
-
-class OrderAccepted(NamedTuple):
-    """`bound` is the hold ceiling in ticks, or the budget in atoms of FOK_BUDGET.
-
-    `terms` = order_type | time_in_force << 8. `reserved_atoms` is held of the quote asset for a
-    bid, of the base asset for an ask.
-    """
-
-    order_id: int
-    user_id: int
-    price_ticks: int
-    quantity_lots: int
-    bound: int
-    reserved_atoms: int
-    terms: int
-    text: bytes
-
-
-class OrderChanged(NamedTuple):
-    """Body of ORDER_CANCELED, _REDUCED, _EXPIRED, _MOVED, _TRIGGERED and _AMENDED.
-
-    `removed_lots` were taken off without trading (0 in ORDER_MOVED and ORDER_TRIGGERED, negative
-    in ORDER_AMENDED if the order grew); `leaves_lots` and `reserved_atoms` are what remains (both
-    0 when DONE); `price_ticks` is the price now. Of an iceberg that rests `was_shown_lots` and
-    `shown_lots` are what the book shows of it before and after the event; both are 0 where the
-    whole order is shown.
-    """
-
-    order_id: int
-    user_id: int
-    price_ticks: int
-    removed_lots: int
-    leaves_lots: int
-    reserved_atoms: int
-    was_shown_lots: int = 0
-    shown_lots: int = 0
-
-
-class OrderPrevented(NamedTuple):
-    """What DECREMENT took off one of two orders instead of a trade; the other's event is beside it,
-    the maker's first. As `OrderChanged`, and which order it would have met at which price."""
-
-    order_id: int
-    user_id: int
-    price_ticks: int
-    removed_lots: int
-    leaves_lots: int
-    reserved_atoms: int
-    was_shown_lots: int
-    shown_lots: int
-    other_order_id: int
-    match_price_ticks: int
-
-
-class MarketUncrossed(NamedTuple):
-    """The end of an auction. `lots` were traded at `price_ticks`, in the TRADE events before this;
-    `imbalance_lots` could not at that price (positive: of bids). All 0: the book did not cross."""
-
-    price_ticks: int
-    lots: int
-    imbalance_lots: int
-    reference_price_ticks: int
-
-
-class TradeGroupSet(NamedTuple):
-    user_id: int
-    group_id: int
-
-
-class MarketBandsSet(NamedTuple):
-    """Fields as in SET_MARKET_BANDS; 0 = no such bound."""
-
-    reference_price_ticks: int
-    bid_lowest_ppm: int
-    bid_highest_ppm: int
-    ask_lowest_ppm: int
-    ask_highest_ppm: int
-    slippage_ppm: int
-    volatility_ppm: int
-    pause_us: int
-
-
-class Trade(NamedTuple):
-    """One fill. `trade_id` rises by one per market. Fees are in the asset that the market states:
-    received asset (base for the bid, quote for the ask) or quote for both. `maker_refilled_lots`
-    of an iceberg maker come into view by this fill, at the back of its level."""
-
-    trade_id: int
-    maker_order_id: int
-    taker_order_id: int
-    maker_user_id: int
-    taker_user_id: int
-    price_ticks: int
-    quantity_lots: int
-    maker_fee_atoms: int
-    taker_fee_atoms: int
-    maker_reserved_atoms: int
-    taker_reserved_atoms: int
-    maker_refilled_lots: int = 0
-
-
-class OrderTerms(NamedTuple):
-    """What an order has beyond the common; comes directly before its ORDER_ACCEPTED.
-
-    0 = does not have it. `stp` is the mode of self-trade prevention, `list_id` the order id of the
-    first leg of its list, `display_lots` those of an iceberg, `quote_atoms` the amount of a MARKET
-    order by quote amount.
-    """
-
-    order_id: int
-    user_id: int
-    stop_price_ticks: int
-    delta_bips: int
-    display_lots: int
-    expire_time_us: int
-    list_id: int
-    quote_atoms: int
-    stp: int
-    session_id: int
-
-
-class ListSet(NamedTuple):
-    """Body of LIST_ACCEPTED and LIST_ENDED. `leg_*` are order ids, 0 where there is no third."""
-
-    list_id: int
-    user_id: int
-    list_type: int
-    leg_count: int
-    leg_1: int
-    leg_2: int
-    leg_3: int
-    text: bytes
-
-
-class DeadmanSet(NamedTuple):
-    """Armed until `due_time_us`; 0 and 0 = off, after it fired with the reason DEADMAN."""
-
-    user_id: int
-    timeout_ms: int
-    due_time_us: int
-
-
-class SessionSet(NamedTuple):
-    """`state` is a SessionState; `due_time_us` is the end of the grace time of a CLOSED one."""
-
-    user_id: int
-    session_id: int
-    state: int
-    grace_ms: int
-    due_time_us: int
-
-
-class Refused(NamedTuple):
-    """The command that was refused; the reason is in the header. Nothing else changed."""
-
-    command_type: int
-    user_id: int
-    order_id: int
-    request_id: bytes
-    text: bytes
-
-
-class RequestReplayed(NamedTuple):
-    """A retry: the command did nothing; its first outcome began at `first_event_seq`.
-
-    The header's `reason` is the first outcome's (NONE if it was accepted).
-    """
-
-    command_type: int
-    user_id: int
-    order_id: int
-    first_event_seq: int
-    request_id: bytes
-
-
-class CheckpointAsset(NamedTuple):
-    """Conservation of one asset: held = deposited - withdrawn + adjusted, over all accounts."""
-
-    asset_id: int
-    held_atoms: int
-    deposited_atoms: int
-    withdrawn_atoms: int
-    adjusted_atoms: int
-
-
-class Checkpoint(NamedTuple):
-    """`digest` = sum mod 2**128 (little-endian) of BLAKE2b-128 over (user_id, asset_id, available,
-    locked) as four little-endian int64, over the `row_count` accounts that are not (0, 0)."""
-
-    digest: bytes
-    row_count: int
-
-
-EventBody = (
-    AssetAdded
-    | MarketAdded
-    | MarketFiltersSet
-    | MarketFeesSet
-    | MarketStateSet
-    | UserSet
-    | FundsMoved
-    | OrderAccepted
-    | OrderChanged
-    | OrderPrevented
-    | MarketUncrossed
-    | TradeGroupSet
-    | MarketBandsSet
-    | Trade
-    | OrderTerms
-    | ListSet
-    | DeadmanSet
-    | SessionSet
-    | Refused
-    | RequestReplayed
-    | CheckpointAsset
-    | Checkpoint
-)
-
 _CHANGED = ("<8q32x", OrderChanged)
 _FUNDS = ("<3q16x16s40s", FundsMoved)
 _LIST = ("<7q40s", ListSet)
@@ -631,9 +499,17 @@ _BODIES: Final[dict[int, tuple[str, type[EventBody]]]] = {
     EventType.MARKET_STATE_SET: ("<q88x", MarketStateSet),
     EventType.USER_ADDED: _USER,
     EventType.USER_STATUS_SET: _USER,
+    EventType.USER_FEES_SET: ("<4q64x", UserFeesSet),
+    EventType.MARKET_LIMITS_SET: ("<7q40x", MarketLimitsSet),
     EventType.FUNDS_DEPOSITED: _FUNDS,
     EventType.FUNDS_WITHDRAWN: _FUNDS,
     EventType.FUNDS_ADJUSTED: _FUNDS,
+    EventType.FUNDS_TRANSFERRED: ("<5q16s40s", FundsTransferred),
+    EventType.FUNDS_HELD: _FUNDS,
+    EventType.HOLD_SETTLED: _FUNDS,
+    EventType.HOLD_RELEASED: _FUNDS,
+    EventType.KILL_SWITCH_SET: ("<2q80x", KillSwitchSet),
+    EventType.RATE_LIMIT_SET: ("<3q72x", RateLimitSet),
     EventType.ORDER_ACCEPTED: ("<7q40s", OrderAccepted),
     EventType.ORDER_CANCELED: _CHANGED,
     EventType.ORDER_REDUCED: _CHANGED,
@@ -655,6 +531,8 @@ _BODIES: Final[dict[int, tuple[str, type[EventBody]]]] = {
     EventType.REQUEST_REPLAYED: ("<4q8x16s40x", RequestReplayed),
     EventType.CHECKPOINT_ASSET: ("<5q56x", CheckpointAsset),
     EventType.CHECKPOINT: ("<16sq72x", Checkpoint),
+    EventType.LEG_TAKEN: ("<4q8x16s40s", LegTaken),
+    EventType.CANCEL_ALL_DONE: ("<3q72x", CancelAllDone),
 }
 BODY_STRUCTS: Final[dict[int, tuple[struct.Struct, type[EventBody]]]] = {
     kind: (struct.Struct(layout), body) for kind, (layout, body) in _BODIES.items()

@@ -39,7 +39,9 @@ Fields = tuple[Any, ...]  # a command unpacked, in the order of `records.Command
 
 NO_TEXT: Final = bytes(TEXT_BYTES)
 _ZEROS: Final = COMMAND.unpack(bytes(COMMAND.size))
-_MARKET_STATES: Final = frozenset(map(int, MarketState))
+_MARKET_STATES: Final = frozenset(
+    map(int, (MarketState.TRADING, MarketState.CANCEL_ONLY, MarketState.HALT))
+)
 _USER_STATUSES: Final = frozenset(map(int, UserStatus))
 _PADDED: Final = re.compile(rb"[a-zA-Z0-9\-_.:/]{0,%d}\0+" % CLIENT_ORDER_ID_CHARS_MAX).fullmatch
 _CODE: Final = re.compile(rb"[A-Z0-9]{1,%d}\0+" % ASSET_CODE_CHARS_MAX).fullmatch

@@ -30,6 +30,7 @@ EXTREMES: Final = (0, -1, 1, 2**62, INT64_MAX, -(2**63))
 LIMITS: Final = Limits(open_orders_max=150, accounts_max=30, users_max=9, business_ids_max=2_000)
 USERS: Final = tuple(range(1, 8))
 MARKETS: Final = (1, 2, 3, 4)
+STATES: Final = (MarketState.TRADING, MarketState.CANCEL_ONLY, MarketState.HALT)
 NARROW: Final = (95, 106)  # prices at which nearly every order meets another
 WIDE: Final = (1, 4_000)  # prices that make many levels: chunks fill, split and merge
 _ORDER_TYPES: Final = (
@@ -245,7 +246,7 @@ class Flow:
 
     def _admin(self) -> Command:
         rng = self._random
-        market_id, state = rng.randrange(1, 6), rng.choices(list(MarketState), (20, 1, 1))[0]
+        market_id, state = rng.randrange(1, 6), rng.choices(STATES, (20, 1, 1))[0]
         status = rng.choices(list(UserStatus), (14, 1))[0]
         return rng.choice(
             (

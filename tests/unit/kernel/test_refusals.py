@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from engine.kernel import Limits, load_kernel
+from engine.kernel.forms import FORMS
 from engine.proto.records import (
     INT64_MAX,
     USER_ID_MAX,
@@ -95,6 +96,11 @@ def test_a_refusal_repeats_what_was_refused(desk: Desk) -> None:
 def test_a_place_that_is_not_formed_is_malformed(desk: Desk, change: dict[str, Any]) -> None:
     open_desk(desk)
     assert desk.refusal(desk.place(BID, ALICE, 100, 1)._replace(**change)) is Reason.MALFORMED
+
+
+def test_a_type_without_a_form_is_malformed(desk: Desk) -> None:
+    for kind in set(range(256)) - set(FORMS):
+        assert desk.refusal(Command(kind)) is Reason.MALFORMED
 
 
 def test_a_client_order_id_of_36_plain_characters_is_formed(desk: Desk) -> None:
