@@ -72,7 +72,7 @@ def _dump(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    _put(verify(options.data, _maker(options)() if options.replay else None), indent=2)
+    _put(verify(options.data, _maker(options) if options.replay else None), indent=2)
     return 0
 
 

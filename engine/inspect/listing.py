@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.journal import DurablePosition, Record, journal_records, placed_records, read_position
-from engine.journal.format import SEMANTICS_VERSION, segment_path
+from engine.journal.format import segment_path
 from engine.journal.segments import segment_headers
 from engine.journal.snapshots import SnapshotError, check_snapshot, snapshot_paths
 from engine.proto.records import (
@@ -41,6 +41,7 @@ def list_directory(data_dir: Path) -> dict[str, Any]:
             "file": str(path),
             "bytes": path.stat().st_size,
             "epoch": header.epoch,
+            "semantics": header.semantics,
             "records": 0,
             "commands": 0,
             "events": 0,
@@ -60,7 +61,6 @@ def list_directory(data_dir: Path) -> dict[str, Any]:
         row["used_bytes"] = place.end
     return {
         "data": str(data_dir),
-        "semantics": SEMANTICS_VERSION,
         "durable": _durable(bound),
         "segments": list(segments.values()),
         "snapshots": [_snapshot(data_dir, path) for path in snapshot_paths(data_dir)],
@@ -83,6 +83,7 @@ def _snapshot(data_dir: Path, path: Path) -> dict[str, Any]:
         "command_seq": header.command_seq,
         "event_seq": header.event_seq,
         "epoch": header.epoch,
+        "semantics": header.semantics,
         "state_hash": header.state_hash.hex(),
     }
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from engine.journal import JournalError, placed_records
-from engine.journal.replay import apply_record
+from engine.journal.replay import apply_record, beginning, check_semantics
 from engine.journal.snapshots import load_newest
 from engine.kernel.interface import Kernel
 from engine.kernel.state import SECTIONS, HeadRow, PackedState, Section, canonical_bytes
@@ -50,13 +50,18 @@ def kernel_at(
     data_dir, command_seq = moment
     if not data_dir.is_dir():
         raise JournalError(f"{data_dir} is not a directory")
-    loaded = None if genesis else load_newest(data_dir, make_kernel, command_seq_max=command_seq)
+    loaded = (
+        beginning(data_dir, make_kernel)
+        if genesis
+        else load_newest(data_dir, make_kernel, command_seq_max=command_seq)
+    )
     kernel = loaded.kernel if loaded else make_kernel()
     for _, record in placed_records(data_dir, loaded.header.place if loaded else None):
         if command_seq is None or record.last_command_seq <= command_seq:
             apply_record(kernel, record)
             continue
         if kernel.command_seq < command_seq:
+            check_semantics(record)
             count = command_seq - kernel.command_seq
             events = kernel.apply(record.commands[: count * RECORD_BYTES], record.time_us)
             if events != record.events[: len(events)]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from engine.journal import JournalCorruptError, JournalError, placed_records, read_position
 from engine.journal.chain import CACHE_NAME
 from engine.journal.format import RECORD_HEADER, SEGMENT_HEADER_BYTES, RecordHeader
-from engine.journal.replay import apply_record
+from engine.journal.replay import apply_record, beginning
 from engine.journal.segments import segment_headers
 from engine.journal.snapshots import SnapshotError, check_snapshot, snapshot_paths
 from engine.kernel.interface import Kernel
@@ -35,10 +36,11 @@ class Flipped(NamedTuple):
     bit: int
 
 
-def verify(data_dir: Path, kernel: Kernel | None = None) -> dict[str, Any]:
+def verify(data_dir: Path, make_kernel: Callable[[], Kernel] | None = None) -> dict[str, Any]:
     """Facts about a journal in which all is right. JournalError names the first thing that is not.
 
-    With a kernel, which must be empty, everything is replayed as well.
+    With kernels to be had, everything is replayed as well, but for the part that was written under
+    an older version of the rules: the replay begins with the snapshot at its end.
     """
     bound = read_position(data_dir)
     if bound is None:
@@ -46,6 +48,8 @@ def verify(data_dir: Path, kernel: Kernel | None = None) -> dict[str, Any]:
             f"{data_dir} publishes no durable position: is it an engine's directory?"
         )
     heads = _cached_heads(data_dir)
+    kernel = _first_kernel(data_dir, make_kernel) if make_kernel is not None else None
+    begun_at = kernel.command_seq if kernel is not None else 0
     chain, records, last_event_seq, last_command_seq = CHAIN_GENESIS, 0, 0, 0
     for _, record in placed_records(data_dir):
         for at in range(0, len(record.events), RECORD_BYTES):
@@ -56,7 +60,7 @@ def verify(data_dir: Path, kernel: Kernel | None = None) -> dict[str, Any]:
                     f"chain head of event {last_event_seq} is {chain.hex()}, which is not the one "
                     f"remembered in {data_dir / CACHE_NAME}"
                 )
-        if kernel is not None:
+        if kernel is not None and record.last_command_seq > begun_at:
             apply_record(kernel, record)
         records += 1
         last_command_seq = record.last_command_seq
@@ -74,9 +78,15 @@ def verify(data_dir: Path, kernel: Kernel | None = None) -> dict[str, Any]:
         "epoch": bound.epoch,
         "chain": chain.hex(),
         "replayed": kernel is not None,
+        "replayed_from": begun_at + 1 if kernel is not None else None,
         "state_hash": kernel.state_hash().hex() if kernel is not None else None,
         "snapshots": _snapshots(data_dir),
     }
+
+
+def _first_kernel(data_dir: Path, make_kernel: Callable[[], Kernel]) -> Kernel:
+    loaded = beginning(data_dir, make_kernel)
+    return loaded.kernel if loaded else make_kernel()
 
 
 def _cached_heads(data_dir: Path) -> dict[int, bytes]:

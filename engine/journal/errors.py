@@ -27,6 +27,10 @@ class JournalBehindError(JournalError):
     """The journal ends before a position that was already published as durable."""
 
 
+class JournalVersionError(JournalError):
+    """Commands were journaled under rules that this program does not have."""
+
+
 class JournalFullError(JournalError):
     """No room for another segment. Nothing was written or applied."""
 

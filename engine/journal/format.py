@@ -18,12 +18,13 @@ import zlib
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from engine.journal.errors import JournalCorruptError
+from engine.journal.errors import JournalCorruptError, JournalVersionError
 from engine.proto.records import RECORD_BYTES
 
 SEGMENT_MAGIC: Final = b"QTJRNL\x01\n"
 FORMAT_VERSION: Final = 1
-SEMANTICS_VERSION: Final = 1  # of the matching rules: replaying must give the journaled events
+SEMANTICS_VERSION: Final = 2  # of the matching rules: replaying must give the journaled events
+SEMANTICS_VERSION_FIRST: Final = 1  # records of all versions since then can be read
 SEGMENT_HEADER_BYTES: Final = 512
 SECTOR_BYTES: Final = 512  # what a disk writes whole or not at all
 SEGMENT_BYTES_DEFAULT: Final = 64 << 20
@@ -44,13 +45,17 @@ assert RECORD_OVERHEAD_BYTES % ALIGNMENT == 0
 
 
 class SegmentHeader(NamedTuple):
-    """What a segment says of itself; `*_seq` are the first that it can hold."""
+    """What a segment says of itself; `*_seq` are the first that it can hold.
+
+    All its commands were decided under version `semantics` of the rules.
+    """
 
     number: int
     epoch: int
     first_command_seq: int
     first_event_seq: int
     segment_bytes: int
+    semantics: int = SEMANTICS_VERSION
 
 
 class RecordHeader(NamedTuple):
@@ -89,9 +94,9 @@ def pack_segment_header(header: SegmentHeader) -> bytes:
         SEGMENT_MAGIC,
         SEGMENT_HEADER_BYTES,
         FORMAT_VERSION,
-        SEMANTICS_VERSION,
+        header.semantics,
         RECORD_BYTES,
-        *header,
+        *header[:5],
     )
     body = fixed.ljust(SEGMENT_HEADER_BYTES - _CRC.size, b"\0")
     return body + _CRC.pack(zlib.crc32(body))
@@ -112,13 +117,18 @@ def unpack_segment_header(data: bytes | memoryview, path: Path) -> SegmentHeader
         raise JournalCorruptError(
             path, 0, f"header checksum was {crc:08x}, expected {zlib.crc32(body):08x}"
         )
-    found = (header_bytes, version, semantics, record_bytes)
-    expected = (SEGMENT_HEADER_BYTES, FORMAT_VERSION, SEMANTICS_VERSION, RECORD_BYTES)
+    found = (header_bytes, version, record_bytes)
+    expected = (SEGMENT_HEADER_BYTES, FORMAT_VERSION, RECORD_BYTES)
     if found != expected:
         raise JournalCorruptError(
-            path, 8, f"(header, format, semantics, record) was {found}, expected {expected}"
+            path, 8, f"(header, format, record) was {found}, expected {expected}"
         )
-    return SegmentHeader(*rest)
+    if not SEMANTICS_VERSION_FIRST <= semantics <= SEMANTICS_VERSION:
+        raise JournalVersionError(
+            f"segment {path} was written under version {semantics} of the rules, this program "
+            f"knows {SEMANTICS_VERSION_FIRST}..{SEMANTICS_VERSION}: use the program that wrote it"
+        )
+    return SegmentHeader._make([*rest, semantics])
 
 
 def pack_record_header(

@@ -13,7 +13,10 @@ Bytes = bytes | bytearray | memoryview
 
 
 class Record(NamedTuple):
-    """One batch: its commands, the events they caused, and where both stand in the sequences."""
+    """One batch: its commands, the events they caused, and where both stand in the sequences.
+
+    `semantics` is the version of the rules that gave these events.
+    """
 
     epoch: int
     first_command_seq: int
@@ -21,6 +24,7 @@ class Record(NamedTuple):
     time_us: int
     commands: memoryview
     events: memoryview
+    semantics: int
 
     @property
     def last_command_seq(self) -> int:

@@ -182,7 +182,7 @@ def record_at(data_dir: Path, place: Place) -> Record:
     """The record at a place, durable or not yet known to be. JournalError: it is not there."""
     path = segment_path(data_dir, place.segment)
     try:
-        read_header(path)
+        semantics = read_header(path).semantics
         with path.open("rb") as file:
             file.seek(place.offset)
             data = memoryview(file.read(place.length))
@@ -191,7 +191,7 @@ def record_at(data_dir: Path, place: Place) -> Record:
     problem = record_problem(data, 0)
     if problem is not None:
         raise JournalCorruptError(path, place.offset, f"in the record there, {problem}")
-    header, record = read_record(data, 0)
+    header, record = read_record(data, 0, semantics)
     if (header.length, header.crc) != (place.length, place.crc):
         raise JournalCorruptError(
             path,
@@ -213,7 +213,7 @@ class _RecordReader:
         self._index = index
         self._fd = -1
         self._number = 0
-        self._size = 0
+        self._semantics = 0
         self._path = data_dir
         self._offset = 0
         self._chunk = memoryview(b"")
@@ -267,7 +267,7 @@ class _RecordReader:
         problem = record_problem(data, 0)
         if problem is not None:
             raise JournalCorruptError(self._path, self._offset, f"in the record there, {problem}")
-        header, record = read_record(data, 0)
+        header, record = read_record(data, 0, self._semantics)
         if self._progress is None:
             self._progress = Progress(
                 command_seq=header.first_command_seq - 1, event_seq=header.first_event_seq - 1
@@ -317,7 +317,7 @@ class _RecordReader:
     def _open(self, number: int) -> None:
         self.close()
         self._path = segment_path(self._data_dir, number)
-        read_header(self._path)
+        self._semantics = read_header(self._path).semantics
         self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         self._number = number
         self._offset = SEGMENT_HEADER_BYTES

@@ -14,9 +14,11 @@ from typing import Final
 
 import structlog
 
-from engine.journal.errors import JournalBehindError, JournalError
+from engine.journal.errors import JournalBehindError, JournalError, JournalVersionError
+from engine.journal.format import SEMANTICS_VERSION
 from engine.journal.log import CommandLog, Place, Record
-from engine.journal.snapshots import load_newest, newest_claim
+from engine.journal.segments import segment_headers
+from engine.journal.snapshots import Loaded, load_newest, newest_claim
 from engine.kernel.interface import Kernel
 from engine.proto.records import RECORD_BYTES
 
@@ -104,8 +106,30 @@ def replay(
     )
 
 
+def beginning(data_dir: Path, make_kernel: Callable[[], Kernel]) -> Loaded | None:
+    """What a replay of the whole journal begins at: None, the empty state, or, where an older
+    version of the rules wrote its first part, the state at the end of that part."""
+    for header in segment_headers(data_dir):
+        if header.semantics == SEMANTICS_VERSION:
+            return None
+        break
+    return load_newest(data_dir, make_kernel, semantics_max=SEMANTICS_VERSION - 1)
+
+
+def check_semantics(record: Record) -> None:
+    """Refuse to decide commands again which were decided under other rules."""
+    if record.semantics != SEMANTICS_VERSION:
+        raise JournalVersionError(
+            f"commands {record.first_command_seq}..{record.last_command_seq} were journaled under "
+            f"version {record.semantics} of the rules and this program replays version "
+            f"{SEMANTICS_VERSION} only: it needs a snapshot behind the last of them, which "
+            "`python -m engine.snapshot` of the program that wrote them makes"
+        )
+
+
 def apply_record(kernel: Kernel, record: Record) -> None:
     """Apply one journaled batch. ReplayMismatchError names the first event that differs."""
+    check_semantics(record)
     events = kernel.apply(record.commands, record.time_us)
     if events != bytes(record.events):
         raise _mismatch(record, events)

@@ -88,8 +88,9 @@ def header_problem(header: RecordHeader) -> str | None:
     return None
 
 
-def read_record(data: memoryview, at: int) -> tuple[RecordHeader, Record]:
-    """The record at `at`, of which `record_problem` said that it is right."""
+def read_record(data: memoryview, at: int, semantics: int) -> tuple[RecordHeader, Record]:
+    """The record at `at`, of which `record_problem` said that it is right, in a segment of this
+    version of the rules."""
     header = RecordHeader._make(RECORD_HEADER.unpack_from(data, at))
     commands = at + RECORD_HEADER.size
     events = commands + header.command_count * RECORD_BYTES
@@ -101,6 +102,7 @@ def read_record(data: memoryview, at: int) -> tuple[RecordHeader, Record]:
         header.time_us,
         data[commands:events],
         data[events:end],
+        semantics,
     )
 
 
@@ -142,7 +144,7 @@ class SegmentScan:
             if problem is not None:
                 self._judge(problem)
                 return
-            header, record = read_record(data, self.end)
+            header, record = read_record(data, self.end, self._header.semantics)
             progress.admit(header, self._path, self.end)
             yield record
             self.end += header.length

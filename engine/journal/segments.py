@@ -21,6 +21,7 @@ from engine.journal.errors import JournalCorruptError, JournalError, JournalFull
 from engine.journal.faults import reach
 from engine.journal.format import (
     SEGMENT_HEADER_BYTES,
+    SEMANTICS_VERSION_FIRST,
     SegmentHeader,
     pack_segment_header,
     segment_path,
@@ -64,12 +65,20 @@ def read_segment(path: Path) -> memoryview:
 
 
 def segment_headers(data_dir: Path) -> Iterator[SegmentHeader]:
-    """Headers in order, each checked to be that of its file."""
+    """Headers in order, each checked to be that of its file, the version of the rules rising."""
+    semantics = SEMANTICS_VERSION_FIRST
     for number in segment_numbers(data_dir):
         path = segment_path(data_dir, number)
         header = read_header(path)
         if header.number != number:
             raise JournalCorruptError(path, 0, f"number was {header.number}, expected {number}")
+        if header.semantics < semantics:
+            raise JournalCorruptError(
+                path,
+                0,
+                f"version of the rules was {header.semantics}, expected at least {semantics}",
+            )
+        semantics = header.semantics
         yield header
 
 

@@ -4,9 +4,11 @@
 
 A snapshot only saves time: the journal alone is the truth. So one that is damaged, of another
 layout, of other limits or of another journal is passed over, with a word in the log, for the next
-older one and at last for a replay from the first record. Invariants: a file has a snapshot's name
-only when all its bytes are durable; a kernel made from one has the very state hash that the process
-which wrote it had, and the record it stands behind is in this journal.
+older one and at last for a replay from the first record. Only the snapshot at the end of what an
+older version of the rules journaled is more than that: today's rules cannot replay what is before
+it, so it is read in the old layout, and kept. Invariants: a file has a snapshot's name only when
+all its bytes are durable; a kernel made from one has the very state that the process which wrote it
+had, and the record it stands behind is in this journal.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from engine.journal.log import Place
 from engine.journal.reader import record_at
 from engine.kernel.interface import Kernel
 from engine.kernel.limits import DEFAULT_LIMITS, REQUEST_WINDOW, Limits
+from engine.kernel.migration import OLD_LAYOUTS, migrate
 from engine.kernel.state import LAYOUT_HASH, PackedState, StateError, canonical_chunks
 
 SNAPSHOT_DIR: Final = "snapshots"
@@ -69,6 +72,7 @@ class SnapshotHeader(NamedTuple):
     layout_hash: bytes
     limits_hash: bytes
     state_hash: bytes
+    semantics: int = SEMANTICS_VERSION
 
     @property
     def place(self) -> Place:
@@ -161,20 +165,28 @@ def _write(fd: int, kernel: Kernel, place: Place, epoch: int, limits: Limits) ->
 
 
 def prune_snapshots(data_dir: Path, keep: set[int]) -> None:
-    """Remove all snapshots but those of these command sequences, and what was begun and not
-    finished. Call with the lock held."""
+    """Remove all snapshots but those of these command sequences and those of older versions of
+    the rules, and what was begun and not finished. Call with the lock held."""
     directory = data_dir / SNAPSHOT_DIR
     for path in (*snapshot_paths(data_dir), *directory.glob("*.tmp")):
-        if path.suffix == ".tmp" or int(path.stem) not in keep:
+        if path.suffix == ".tmp" or (int(path.stem) not in keep and not _is_border(path)):
             path.unlink()
     fsync_directory(directory)
+
+
+def _is_border(path: Path) -> bool:
+    """Whether it was made by an older version: nothing can make it again."""
+    try:
+        return read_header(path).semantics != SEMANTICS_VERSION
+    except SnapshotError:
+        return False
 
 
 # --- reading ------------------------------------------------------------------------------------
 
 
 def pack_header(header: SnapshotHeader) -> bytes:
-    fixed = _HEADER.pack(MAGIC, HEADER_BYTES, FORMAT_VERSION, SEMANTICS_VERSION, 0, *header)
+    fixed = _HEADER.pack(MAGIC, HEADER_BYTES, FORMAT_VERSION, header.semantics, 0, *header[:11])
     body = fixed.ljust(HEADER_BYTES - _CRC.size, b"\0")
     return body + _CRC.pack(zlib.crc32(body))
 
@@ -195,15 +207,14 @@ def read_header(path: Path) -> SnapshotHeader:
             f"snapshot {path}: header checksum was {crc:08x}, expected {zlib.crc32(body):08x}"
         )
     magic, size, version, semantics, _, *rest = _HEADER.unpack_from(data)
-    found, expected = (
-        (magic, size, version, semantics),
-        (MAGIC, HEADER_BYTES, FORMAT_VERSION, SEMANTICS_VERSION),
-    )
+    found, expected = (magic, size, version), (MAGIC, HEADER_BYTES, FORMAT_VERSION)
     if found != expected:
         raise SnapshotError(
-            f"snapshot {path}: (magic, header, format, semantics) was {found}, expected {expected}"
+            f"snapshot {path}: (magic, header, format) was {found}, expected {expected}"
         )
-    return SnapshotHeader(*rest)
+    if semantics != SEMANTICS_VERSION and semantics not in OLD_LAYOUTS:
+        raise SnapshotError(f"snapshot {path} is of version {semantics} of the rules, not known")
+    return SnapshotHeader._make([*rest, semantics])
 
 
 def read_body(path: Path, header: SnapshotHeader) -> bytes:
@@ -232,9 +243,13 @@ def check_snapshot(
     """Header and state of a snapshot that is whole and belongs to this journal, these limits and
     this program. SnapshotError otherwise."""
     header = read_header(path)
-    if header.layout_hash != LAYOUT_HASH:
+    expected_hashes = LAYOUT_HASH, limits_hash(limits)
+    if header.semantics != SEMANTICS_VERSION:
+        old = OLD_LAYOUTS[header.semantics]
+        expected_hashes = old.layout_hash, old.limits_hash
+    if header.layout_hash != expected_hashes[0]:
         raise SnapshotError(f"snapshot {path} is of another layout of the state")
-    if header.limits_hash != limits_hash(limits):
+    if header.limits_hash != expected_hashes[1]:
         raise SnapshotError(f"snapshot {path} was made under other limits of the kernel")
     try:
         record = record_at(data_dir, header.place)
@@ -264,9 +279,11 @@ def load_newest(
     make_kernel: Callable[[], Kernel],
     *,
     command_seq_max: int | None = None,
+    semantics_max: int = SEMANTICS_VERSION,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Loaded | None:
-    """Load the newest usable snapshot (at or before a command), None if there is none.
+    """Load the newest usable snapshot (at or before a command, of such a version of the rules or an
+    older one), None if there is none.
 
     What is passed over is told in the log.
     """
@@ -274,6 +291,8 @@ def load_newest(
         if command_seq_max is not None and int(path.stem) > command_seq_max:
             continue
         try:
+            if read_header(path).semantics > semantics_max:
+                continue
             header, body = check_snapshot(data_dir, path, limits)
             return Loaded(_load(path, header, body, make_kernel()), header)
         except SnapshotError as error:
@@ -283,16 +302,28 @@ def load_newest(
 
 def _load(path: Path, header: SnapshotHeader, body: bytes, kernel: Kernel) -> Kernel:
     try:
+        if header.semantics != SEMANTICS_VERSION:
+            body = migrate(header.semantics, body)
         kernel.load_state(PackedState(body))
     except (StateError, OverflowError) as error:
         raise SnapshotError(f"snapshot {path} cannot be loaded: {error}") from error
-    found = (kernel.command_seq, kernel.event_seq, kernel.state_hash())
-    expected = (header.command_seq, header.event_seq, header.state_hash)
+    found, expected = (
+        (kernel.command_seq, kernel.event_seq),
+        (header.command_seq, header.event_seq),
+    )
     if found != expected:
         raise SnapshotError(
-            f"snapshot {path}: the {kernel.name} kernel was at (command, event, hash) {found}, "
+            f"snapshot {path}: the {kernel.name} kernel was at (command, event) {found}, "
             f"expected {expected}"
         )
+    at = 0
+    for chunk in canonical_chunks(kernel):
+        if body[at : at + len(chunk)] != chunk:
+            raise SnapshotError(
+                f"snapshot {path}: the {kernel.name} kernel holds another state than its bytes "
+                f"from byte {at} on"
+            )
+        at += len(chunk)
     return kernel
 
 

@@ -32,6 +32,7 @@ from engine.journal.format import (
     SEGMENT_BYTES_MAX,
     SEGMENT_BYTES_MIN,
     SEGMENT_HEADER_BYTES,
+    SEMANTICS_VERSION,
     RecordHeader,
     SegmentHeader,
     pack_record_header,
@@ -132,7 +133,8 @@ class Journal:
                 self._reopen(scan, header, path)
         if not headers:
             self._check_published()
-            self._rotate(0)
+        if not headers or headers[-1].semantics != SEMANTICS_VERSION:
+            self._rotate(0)  # no segment holds commands of two versions of the rules
         if progress.epoch >= self.epoch and headers:
             raise JournalError(
                 f"epoch file of {self._data_dir} said {self.epoch - 1}, but the journal is already "

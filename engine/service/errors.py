@@ -10,6 +10,7 @@ from engine.journal.errors import (
     JournalCorruptError,
     JournalError,
     JournalFullError,
+    JournalVersionError,
     JournalWriteError,
 )
 from engine.journal.replay import ReplayMismatchError
@@ -32,6 +33,7 @@ class ExitCode(IntEnum):
     KERNEL_MISSING = 11
     KERNEL_FAILED = 12  # the kernel raised: a defect
     JOURNAL_BEHIND = 13  # the journal ends before what was acknowledged
+    JOURNAL_VERSION = 14  # it was written under other rules, and no snapshot stands at their end
 
 
 class PortTakenError(Exception):
@@ -52,6 +54,7 @@ _CODES: tuple[tuple[type[Exception], ExitCode], ...] = (
     (JournalBehindError, ExitCode.JOURNAL_BEHIND),
     (JournalFullError, ExitCode.DISK_FULL),
     (JournalWriteError, ExitCode.JOURNAL_WRITE),
+    (JournalVersionError, ExitCode.JOURNAL_VERSION),
     (ReplayMismatchError, ExitCode.REPLAY_DIFFERS),
     (JournalError, ExitCode.DIRECTORY),
     (PortTakenError, ExitCode.PORT_TAKEN),
