@@ -136,7 +136,7 @@ def test_what_the_old_rules_refused_stays_refused(data_dir: Path) -> None:
             (record.commands[at : at + 128] for at in range(0, len(record.commands), 128)),
         )
         if command.type == CommandType.PLACE
-        and (command.time_in_force == 4 or command.reserved or command.order_type in later_types)
+        and (command.time_in_force == 4 or command.stp or command.order_type in later_types)
     ]
     assert len(later) >= 20
     exchange = Exchange(data_dir)
