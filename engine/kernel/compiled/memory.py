@@ -31,6 +31,7 @@ from engine.kernel.compiled.layout import (
 from engine.kernel.compiled.symbols import (
     EVENTS_PER_COMMAND,
     POOL_ITEMS_MIN,
+    SLICE_COMMANDS,
     TABLE_SLOTS_MIN,
     WINDOW_ITEMS_MIN,
 )
@@ -52,8 +53,11 @@ def grown_capacity(capacity: u64, needed: u64) -> u64:
 @cython.nogil
 @cython.exceptval(check=False)
 def reserve_events(core: CorePtr, extra: u64) -> cython.bint:
-    """Make room for so many more events of this batch. False, nothing changed, if memory ends."""
-    needed: u64 = core.event_count + extra
+    """Make room for so many more events of this batch. False, nothing changed, if memory ends.
+
+    Beyond them there is always room for what the rest of a slice causes without asking again.
+    """
+    needed: u64 = core.event_count + extra + SLICE_COMMANDS * EVENTS_PER_COMMAND
     if needed <= core.event_capacity:
         return True
     capacity: u64 = grown_capacity(core.event_capacity, needed)
@@ -241,7 +245,7 @@ def reserve_window(core: CorePtr, user: UserPtr) -> cython.bint:
 def reserve_slice(core: CorePtr, commands: u64, user_adds: u64, money: u64) -> cython.bint:
     """Make room for whatever so many commands may store. False if memory ends: nothing changed."""
     return (
-        reserve_events(core, commands * EVENTS_PER_COMMAND)
+        reserve_events(core, 0)
         and reserve_orders(core, commands)
         and reserve_levels(core, commands)
         and reserve_accounts(core, commands * 2)

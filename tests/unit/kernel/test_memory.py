@@ -3,6 +3,10 @@
 import subprocess
 import sys
 
+from engine.kernel import load_kernel
+from engine.proto.records import RECORD_BYTES, pack_command
+from tests.unit.kernel.desk import ALICE, ASK, BID, BOB, BTC, USD, Desk, cancel
+
 SCRIPT = """
 import resource
 import sys
@@ -55,3 +59,22 @@ def test_where_memory_ends_no_batch_is_half_applied_and_forgotten(compiled: str)
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("ended at ")
+
+
+def test_sweeps_leave_room_for_the_events_of_the_commands_behind_them(compiled: str) -> None:
+    """Two sweeps fill what one slice needs as a rule; a thousand cancels follow in that slice."""
+    desk = Desk(load_kernel(compiled))
+    desk.open_market()
+    desk.fund(ALICE, BTC, 10**17)
+    desk.fund(BOB, USD, 10**17)
+    order_ids = []
+    for first in range(0, 6_000, 200):
+        asks = [desk.place(ASK, ALICE, 100 + first + place, 1) for place in range(200)]
+        order_ids += [ask.order_id for ask in asks]
+        desk.apply(*asks)
+    sweeps = [desk.place(BID, BOB, 9_000, 2_040) for _ in range(2)]
+    cancels = [cancel(ALICE, order_id) for order_id in order_ids[4_080:5_102]]
+    packed = b"".join(map(pack_command, sweeps + cancels))
+    events = desk.kernel.apply(packed, desk.kernel.time_us + 1)
+    assert len(events) == (2 * 2_041 + 1_022) * RECORD_BYTES
+    assert desk.kernel.open_order_count == 6_000 - 5_102
