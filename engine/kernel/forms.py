@@ -39,9 +39,10 @@ FORMS: Final[dict[int, Form]] = {
     CommandType.DEPOSIT: _MONEY,
     CommandType.WITHDRAW: _MONEY,
     CommandType.ADJUST: _MONEY,
+    CommandType.SET_TRADE_GROUP: Form(("user_id", "quantity")),
     CommandType.PLACE: Form(
         (
-            *("side", "order_type", "time_in_force", *_OF_AN_ORDER),
+            *("side", "order_type", "time_in_force", "stp", *_OF_AN_ORDER),
             *("price", "quantity", "amount", "ceiling", "text"),
         )
     ),

@@ -126,6 +126,20 @@ class BusinessRow(NamedTuple):
     first_event_seq: int
 
 
+class TradeGroupRow(NamedTuple):
+    """A user who is in a trade group; by user id."""
+
+    user_id: int
+    group_id: int
+
+
+class StpRow(NamedTuple):
+    """An open order that has a mode of self-trade prevention; by order id."""
+
+    order_id: int
+    mode: int
+
+
 class Section(NamedTuple):
     """`key_fields` leading fields tell two rows of a section apart; 0: only their place does."""
 
@@ -146,6 +160,8 @@ SECTIONS: Final = (
     Section(b"ACCT", "accounts", AccountRow, struct.Struct("<4q"), 2),
     Section(b"ORDR", "orders", OrderRow, struct.Struct("<16q40s"), 1),
     Section(b"BSNS", "business ids", BusinessRow, struct.Struct("<16sQq"), 1),
+    Section(b"TGRP", "trade groups", TradeGroupRow, struct.Struct("<2q"), 1),
+    Section(b"STPM", "self-trade prevention modes", StpRow, struct.Struct("<2q"), 1),
 )
 LAYOUT_HASH: Final = hashlib.sha256(
     repr(
@@ -168,7 +184,8 @@ class StateSource(Protocol):
         self,
     ) -> Iterator[tuple[int, bytes | Iterable[tuple[int | bytes, ...]]]]:
         """Yield (number of rows, rows): assets, markets, users, request windows, accounts (by user
-        and asset id, zeros included), orders, business ids. Rows may come packed, as bytes."""
+        and asset id, zeros included), orders, business ids, and then as the sections stand in
+        SECTIONS. Rows may come packed, as bytes."""
 
 
 def canonical_chunks(source: StateSource) -> Iterator[bytes]:

@@ -20,6 +20,7 @@ PARTS = (
     "events",
     "fees",
     "matching",
+    "crossing",
     "placing",
     "changing",
     "requests",

@@ -27,7 +27,7 @@ from engine.kernel.codes import (
 )
 from engine.kernel.compiled.accounts import available_in, lock
 from engine.kernel.compiled.events import emit_changed
-from engine.kernel.compiled.fees import bid_hold, capped_hold, notional_of
+from engine.kernel.compiled.fees import bid_hold, notional_of
 from engine.kernel.compiled.layout import (
     BookSidePtr,
     CommandPtr,
@@ -41,7 +41,7 @@ from engine.kernel.compiled.layout import (
 )
 from engine.kernel.compiled.levels import dequeue, enqueue, key_of, reserve_section, side_of
 from engine.kernel.compiled.lookups import find_market
-from engine.kernel.compiled.matching import end_order, held_account, match, survey
+from engine.kernel.compiled.matching import end_order, fit_reserve, match, survey
 from engine.kernel.compiled.memory import reserve_events
 from engine.kernel.compiled.placing import entry_refusal, is_within_price_filter
 from engine.kernel.compiled.symbols import EVENTS_PER_COMMAND
@@ -63,7 +63,6 @@ def cancel(core: CorePtr, command: CommandPtr, index: u32) -> u32:
 def reduce(core: CorePtr, command: CommandPtr, index: u32) -> u32:
     """Take lots off an order, which keeps its place in the queue."""
     order: OrderPtr = core.orders + index
-    market: MarketPtr = core.markets + order.market
     if command.quantity <= 0:
         return INVALID_QUANTITY
     if command.quantity >= order.leaves:
@@ -72,11 +71,7 @@ def reduce(core: CorePtr, command: CommandPtr, index: u32) -> u32:
         return OK
     order.leaves -= command.quantity
     core.levels[order.level].lots -= command.quantity
-    reserve: i64 = order.leaves * market.lot_atoms
-    if order.is_bid:
-        reserve = capped_hold(market, order, core.terms + index, order.reserved)
-    lock(core, held_account(core, index), reserve - order.reserved)
-    order.reserved = reserve
+    fit_reserve(core, index)
     emit_changed(core, ORDER_REDUCED, order, command.quantity, 0, OK)
     return OK
 
@@ -177,4 +172,4 @@ def reserve_for_taker(core: CorePtr, index: u32, price: i64) -> cython.bint:
     order.price = price
     survey(core, index, cython.address(sweep))
     order.price = old_price
-    return reserve_events(core, sweep.orders + EVENTS_PER_COMMAND)
+    return reserve_events(core, sweep.events + EVENTS_PER_COMMAND)

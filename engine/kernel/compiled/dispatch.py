@@ -25,13 +25,20 @@ from engine.kernel.codes import (
     SET_MARKET_FEES,
     SET_MARKET_FILTERS,
     SET_MARKET_STATE,
+    SET_TRADE_GROUP,
     SET_USER_STATUS,
     TRADING,
     UNKNOWN_MARKET,
 )
 from engine.kernel.compiled.events import emit_refused
 from engine.kernel.compiled.forms import has_form
-from engine.kernel.compiled.funds import add_user, move_money, open_user, set_user_status
+from engine.kernel.compiled.funds import (
+    add_user,
+    move_money,
+    open_user,
+    set_trade_group,
+    set_user_status,
+)
 from engine.kernel.compiled.layout import CommandPtr, CorePtr, FormPtr, MarketPtr, u32, u64
 from engine.kernel.compiled.listing import (
     add_asset,
@@ -60,6 +67,8 @@ def apply_admin(core: CorePtr, command: CommandPtr) -> u32:
         return add_asset(core, command)
     if kind == ADD_MARKET:
         return add_market(core, command)
+    if kind == SET_TRADE_GROUP:
+        return set_trade_group(core, command)
     if kind == SET_USER_STATUS:
         return set_user_status(core, command)
     if kind == SET_MARKET_STATE and (command.quantity < TRADING or command.quantity > HALT):

@@ -8,6 +8,7 @@ import cython
 
 from engine.kernel.codes import (
     BID,
+    DECREMENT,
     FOK,
     FOK_BUDGET,
     GTC,
@@ -46,7 +47,7 @@ def has_form(core: CorePtr, command: CommandPtr) -> cython.bint:
 @cython.exceptval(check=False)
 def place_form(command: CommandPtr) -> u32:
     """Check the combination of order type, time in force, budget and ceiling of a PLACE."""
-    if command.side > BID:
+    if command.side > BID or command.stp > DECREMENT:
         return MALFORMED
     if has_text(command.text) and not is_plain_text(command.text):
         return MALFORMED

@@ -19,6 +19,7 @@ from engine.kernel.codes import (
     INSUFFICIENT_BALANCE,
     INT64_MAX,
     INVALID_AMOUNT,
+    INVALID_QUANTITY,
     MALFORMED,
     MAX_TOTAL_EXCEEDED,
     NOTHING_CHANGES,
@@ -27,6 +28,7 @@ from engine.kernel.codes import (
     REQUEST_ID_REQUIRED,
     REQUEST_ID_REUSED,
     SUSPENDED,
+    TRADE_GROUP_SET,
     UNKNOWN_ASSET,
     UNKNOWN_USER,
     USER_ADDED,
@@ -108,6 +110,24 @@ def set_user_status(core: CorePtr, command: CommandPtr) -> u32:
         return NOTHING_CHANGES
     core.users[index].status = cython.cast(u8, command.quantity)
     emit_user(core, USER_STATUS_SET, command.user_id, command.quantity)
+    return OK
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def set_trade_group(core: CorePtr, command: CommandPtr) -> u32:
+    index: u32 = find_user(core, command.user_id)
+    if not index:
+        return UNKNOWN_USER
+    if command.quantity < 0:
+        return INVALID_QUANTITY
+    if core.users[index].trade_group == command.quantity:
+        return NOTHING_CHANGES
+    core.users[index].trade_group = command.quantity
+    event: EventPtr = emit_clear(core, TRADE_GROUP_SET, 0)
+    event.body[0] = command.user_id
+    event.body[1] = command.quantity
     return OK
 
 

@@ -45,7 +45,9 @@ from engine.kernel.compiled.restoring import (
     restore_accounts,
     restore_asset,
     restore_business,
+    restore_groups,
     restore_market,
+    restore_modes,
     restore_orders,
     restore_users,
 )
@@ -53,11 +55,13 @@ from engine.kernel.compiled.rows import (
     account_rows,
     asset_rows,
     balance_views,
+    group_rows,
     level_indices,
     level_views,
     market_indices,
     market_rows,
     order_view,
+    stp_rows,
     totals_views,
     user_indices,
 )
@@ -331,6 +335,8 @@ class CompiledKernel:
         yield self.core.account_top - 1, account_bytes(core)
         yield self.core.order_table.count, order_bytes(core)
         yield self.core.business_count, business_bytes(core)
+        for rows in (group_rows(core), stp_rows(core)):
+            yield len(rows), rows
 
     def load_state(self, state_):
         """Take over a packed state; only a kernel that has applied nothing may."""
@@ -346,6 +352,8 @@ class CompiledKernel:
         for row in state_.rows(b"MRKT"):
             restore_market(core, row)
         restore_orders(core, bytes(state_.packed(b"ORDR")))
+        restore_groups(core, state_)
+        restore_modes(core, state_)
         restore_business(core, bytes(state_.packed(b"BSNS")))
         head = state_.head
         self.core.command_seq = head.command_seq

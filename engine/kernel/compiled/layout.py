@@ -71,7 +71,7 @@ Account = cython.struct(
 AccountPtr = cython.typedef(cython.pointer(Account))
 
 # What moving and matching read of an order: 64 bytes, one cache line. `is_listed`: its ids are in
-# use, that is it rests or rested.
+# use, that is it rests or rested. `traits`: what few orders have, the TRAIT_* bits of `symbols`.
 Order = cython.struct(
     order_id=i64,
     price=i64,
@@ -86,7 +86,7 @@ Order = cython.struct(
     is_bid=u8,
     order_type=u8,
     is_listed=u8,
-    spare=u8,
+    traits=u8,
 )
 OrderPtr = cython.typedef(cython.pointer(Order))
 
@@ -179,6 +179,7 @@ RememberedPtr = cython.typedef(cython.pointer(Remembered))
 User = cython.struct(
     user_id=i64,
     first_event_seq=i64,
+    trade_group=i64,
     window=RememberedPtr,
     first_account=u32,
     status=u8,
@@ -199,8 +200,8 @@ Table = cython.struct(slots=SlotPtr, count=u64, mask=u64, shift=u32, spare=u32)
 TablePtr = cython.typedef(cython.pointer(Table))
 
 # What a new order would meet: `lots` within its price (at most its own), what they cost at their
-# prices (or TOO_MUCH), and the most orders they can belong to.
-Sweep = cython.struct(lots=i64, notional=i64, orders=u64)
+# prices (or TOO_MUCH), and the most events that meeting the orders they belong to can cause.
+Sweep = cython.struct(lots=i64, notional=i64, events=u64)
 SweepPtr = cython.typedef(cython.pointer(Sweep))
 
 # The whole kernel. Pools use index 1 upwards; a `*_top` is the lowest index never used, a

@@ -9,6 +9,7 @@ import cython
 
 from engine.kernel.codes import DONE, MAKER_DONE, TRADE
 from engine.kernel.compiled.accounts import credit, lock, spend
+from engine.kernel.compiled.crossing import match_with_care, survey_with_care
 from engine.kernel.compiled.events import emit, emit_changed
 from engine.kernel.compiled.fees import capped_hold, due_fee, hold_price, notional_of, sum_of
 from engine.kernel.compiled.layout import (
@@ -41,6 +42,15 @@ def limit_key(order: OrderPtr) -> i64:
 
 
 @cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def is_crossing(core: CorePtr, order: OrderPtr) -> cython.bint:
+    """Whether something rests on the opposite side within the order's price."""
+    return side_of(core, order.market, not order.is_bid).best_key >= limit_key(order)
+
+
+@cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
 def free_order(core: CorePtr, index: u32) -> cython.void:
@@ -67,6 +77,24 @@ def end_order(core: CorePtr, index: u32, kind: u32, flags: u32, reason: u32) -> 
     order.reserved = 0
     emit_changed(core, kind, order, removed_lots, flags | DONE, reason)
     free_order(core, index)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def fit_reserve(core: CorePtr, index: u32) -> cython.void:
+    """Return what an order need not hold any more, now that it has fewer lots to trade."""
+    order: OrderPtr = core.orders + index
+    market: MarketPtr = core.markets + order.market
+    reserve: i64 = order.reserved
+    if not order.is_bid:
+        reserve = order.leaves * market.lot_atoms
+    elif not order.leaves:
+        reserve = 0
+    elif hold_price(order):
+        reserve = capped_hold(market, order, core.terms + index, reserve)
+    lock(core, held_account(core, index), reserve - order.reserved)
+    order.reserved = reserve
 
 
 @cython.cfunc
@@ -198,10 +226,13 @@ def take_level(core: CorePtr, taker_index: u32, level: LevelPtr) -> cython.void:
 @cython.nogil
 @cython.exceptval(check=False)
 def match(core: CorePtr, taker_index: u32) -> cython.void:
-    """Trade until the taker is filled (it is then given back) or nothing is within its price."""
+    """Trade until the taker has ended (it is then given back) or nothing is within its price."""
     taker: OrderPtr = core.orders + taker_index
     opposite: BookSidePtr = side_of(core, taker.market, not taker.is_bid)
     worst_key: i64 = limit_key(taker)
+    if taker.traits:
+        match_with_care(core, taker_index, worst_key)
+        return
     while taker.leaves and opposite.best_key >= worst_key:
         index: u32 = best_level(core, opposite)
         take_level(core, taker_index, core.levels + index)
@@ -220,8 +251,11 @@ def survey(core: CorePtr, index: u32, sweep: SweepPtr) -> cython.void:
     market: MarketPtr = core.markets + order.market
     side: BookSidePtr = side_of(core, order.market, not order.is_bid)
     worst_key: i64 = limit_key(order)
+    if order.traits:
+        survey_with_care(core, index, worst_key, sweep)
+        return
     sweep.lots = sweep.notional = 0
-    sweep.orders = 0
+    sweep.events = 0
     section: u32 = side.section_count
     while section:
         section -= 1
@@ -234,7 +268,7 @@ def survey(core: CorePtr, index: u32, sweep: SweepPtr) -> cython.void:
             level: LevelPtr = core.levels + chunk.levels[place]
             lots: i64 = lower(order.leaves - sweep.lots, level.lots)
             sweep.lots += lots
-            sweep.orders += level.count
+            sweep.events += level.count
             sweep.notional = sum_of(sweep.notional, notional_of(market, level.price, lots))
 
 

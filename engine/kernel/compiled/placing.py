@@ -39,7 +39,7 @@ from engine.kernel.codes import (
     WOULD_TAKE,
 )
 from engine.kernel.compiled.accounts import available_in, find_account, lock, open_account
-from engine.kernel.compiled.events import emit, put_text
+from engine.kernel.compiled.events import emit, emit_terms, put_text
 from engine.kernel.compiled.fees import (
     bid_hold,
     higher,
@@ -58,12 +58,13 @@ from engine.kernel.compiled.layout import (
     SweepPtr,
     TermsPtr,
     i64,
+    u8,
     u32,
     u64,
 )
 from engine.kernel.compiled.levels import enqueue, reserve_section, side_of
 from engine.kernel.compiled.lookups import find_market, find_order
-from engine.kernel.compiled.matching import end_order, held_account, match, survey
+from engine.kernel.compiled.matching import end_order, held_account, is_crossing, match, survey
 from engine.kernel.compiled.memory import reserve_events
 from engine.kernel.compiled.symbols import EVENTS_PER_COMMAND, MAKER, TAKER
 from engine.kernel.compiled.tables import home_of, insert, next_match
@@ -134,6 +135,7 @@ def draft_order(core: CorePtr, command: CommandPtr, user: u32, market_index: u32
     order.is_bid = command.side == BID
     order.order_type = command.order_type
     order.is_listed = 0
+    order.traits = cython.cast(u8, command.stp)
     terms.quantity = command.quantity
     terms.rates[MAKER] = market.rates[MAKER]
     terms.rates[TAKER] = market.rates[TAKER]
@@ -225,7 +227,7 @@ def place(core: CorePtr, command: CommandPtr, user: u32) -> u32:
         return reason
     if is_text_in_use(core, user, command.text):
         return DUPLICATE_CLIENT_ORDER_ID
-    if order.order_type == LIMIT_MAKER and sweep.lots:
+    if order.order_type == LIMIT_MAKER and is_crossing(core, order):
         return WOULD_TAKE
     base_account: u32 = find_account(core, command.user_id, market.base_asset_id)
     quote_account: u32 = find_account(core, command.user_id, market.quote_asset_id)
@@ -234,7 +236,7 @@ def place(core: CorePtr, command: CommandPtr, user: u32) -> u32:
         return INSUFFICIENT_BALANCE
     if lacks_room(core, base_account, quote_account):
         return CAPACITY
-    if not reserve_events(core, sweep.orders + EVENTS_PER_COMMAND) or not reserve_section(
+    if not reserve_events(core, sweep.events + EVENTS_PER_COMMAND) or not reserve_section(
         core, side_of(core, market_index, order.is_bid)
     ):
         return OK
@@ -259,6 +261,8 @@ def accept(core: CorePtr, command: CommandPtr, index: u32, reserve: i64) -> cyth
     terms.quote_account = open_account(core, order.user, market.quote_asset_id)
     order.reserved = reserve
     lock(core, held_account(core, index), reserve)
+    if order.traits:
+        emit_terms(core, command)
     event: EventPtr = emit(core, ORDER_ACCEPTED, order.is_bid, OK, market.market_id)
     event.body[0] = order.order_id
     event.body[1] = command.user_id
@@ -282,9 +286,9 @@ def enter_book(core: CorePtr, command: CommandPtr, index: u32, sweep: SweepPtr) 
     if command.order_type == FOK_BUDGET and not is_budget_met(command, sweep):
         end_order(core, index, ORDER_EXPIRED, 0, BUDGET)
         return
-    if sweep.lots:
+    if is_crossing(core, order):
         match(core, index)
-        if sweep.lots == command.quantity:
+        if not order.leaves:
             return
     if command.time_in_force == GTC or command.order_type == LIMIT_MAKER:
         order.is_listed = 1

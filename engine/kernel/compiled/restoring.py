@@ -310,6 +310,26 @@ def restore_order(core: CorePtr, words: WordPtr) -> cython.bint:
 
 
 @cython.cfunc
+def restore_groups(core: CorePtr, state_: object) -> object:
+    for place, row in enumerate(state_.rows(b"TGRP")):
+        index: u32 = find_user(core, row.user_id)
+        if not index:
+            raise refuse_row("trade groups", place)
+        core.users[index].trade_group = row.group_id
+    return None
+
+
+@cython.cfunc
+def restore_modes(core: CorePtr, state_: object) -> object:
+    for place, row in enumerate(state_.rows(b"STPM")):
+        index: u32 = find_order(core, row.order_id)
+        if not index:
+            raise refuse_row("self-trade prevention modes", place)
+        core.orders[index].traits |= cython.cast(u8, row.mode)
+    return None
+
+
+@cython.cfunc
 def restore_business(core: CorePtr, packed: bytes) -> object:
     count: u64 = row_count_of(packed, BUSINESS_WORDS)
     words: WordPtr = rows_at(packed)

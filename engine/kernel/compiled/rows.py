@@ -23,7 +23,7 @@ from engine.kernel.compiled.layout import (
     u32,
     u64,
 )
-from engine.kernel.compiled.symbols import MAKER, TAKER
+from engine.kernel.compiled.symbols import MAKER, TAKER, TRAIT_STP
 
 
 @cython.cfunc
@@ -155,6 +155,26 @@ def asset_rows(core: CorePtr) -> list:
 @cython.cfunc
 def market_rows(core: CorePtr) -> list:
     return [market_row(core, index) for index in market_indices(core)]
+
+
+@cython.cfunc
+def group_rows(core: CorePtr) -> list:
+    """Return all users that are in a trade group by user id."""
+    users = [(core.users[index].user_id, index) for index in range(1, core.user_top)]
+    rows = [(user_id, core.users[cython.cast(u32, index)].trade_group) for user_id, index in users]
+    return sorted([row for row in rows if row[1]])
+
+
+@cython.cfunc
+def stp_rows(core: CorePtr) -> list:
+    """Return all open orders with a mode of self-trade prevention by order id."""
+    rows = []
+    place: u64
+    for place in range(core.order_table.mask + 1):
+        index: u32 = core.order_table.slots[place].value
+        if index and core.orders[index].traits & TRAIT_STP:
+            rows.append((core.orders[index].order_id, core.orders[index].traits & TRAIT_STP))
+    return sorted(rows)
 
 
 @cython.cfunc

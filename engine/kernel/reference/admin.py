@@ -216,6 +216,19 @@ def _set_user_status(x: Exchange, fields: Fields) -> int:
     return _OK
 
 
+def _set_trade_group(x: Exchange, fields: Fields) -> int:
+    user, group_id = x.users.get(fields[8]), fields[11]
+    if user is None:
+        return Reason.UNKNOWN_USER
+    if group_id < 0:
+        return Reason.INVALID_QUANTITY
+    if user.trade_group == group_id:
+        return Reason.NOTHING_CHANGES
+    user.trade_group = group_id
+    x.emit(EventType.TRADE_GROUP_SET, 0, 0, _OK, user.user_id, group_id)
+    return _OK
+
+
 def _money(x: Exchange, fields: Fields) -> int:
     """Apply DEPOSIT, WITHDRAW or ADJUST: once for ever per request id."""
     kind, asset_id, user_id, amount, request_id, text = (
@@ -318,6 +331,7 @@ _HANDLERS: Final = {
     CommandType.SET_MARKET_STATE: _set_market_state,
     CommandType.ADD_USER: _add_user,
     CommandType.SET_USER_STATUS: _set_user_status,
+    CommandType.SET_TRADE_GROUP: _set_trade_group,
     CommandType.DEPOSIT: _money,
     CommandType.WITHDRAW: _money,
     CommandType.ADJUST: _money,

@@ -27,7 +27,7 @@ from engine.kernel.codes import (
 from engine.kernel.reference.checks import NO_TEXT, Fields
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import bid_hold
-from engine.kernel.reference.matching import end_order, match
+from engine.kernel.reference.matching import end_order, fit_reserve, match
 from engine.kernel.reference.model import Order, User
 from engine.kernel.reference.placing import entry_refusal
 from engine.kernel.reference.requests import apply_once
@@ -81,11 +81,7 @@ def _reduce(x: Exchange, order: Order, lots: int) -> int:
         end_order(x, order, ORDER_REDUCED)
         return OK
     order.leaves -= lots
-    reserve = order.leaves * order.market.lot_atoms
-    if order.is_bid:
-        reserve = min(order.reserved, bid_hold(order, order.hold_price, order.leaves))
-    (order.quote if order.is_bid else order.base).release(order.reserved - reserve)
-    order.reserved = reserve
+    fit_reserve(order)
     x.emit_changed(ORDER_REDUCED, order, lots, 0)
     return OK
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from engine.kernel.codes import (
     BID,
+    DECREMENT,
     FOK,
     FOK_BUDGET,
     GTC,
@@ -60,7 +61,7 @@ def place_form(fields: Fields) -> int:
     """Check the combination of order type, time in force, budget and ceiling of a PLACE."""
     (_, side, order_type, tif, flags, stp, _, asset_id, _, _, price, _, amount, ceiling,
      spare, _, text) = fields  # fmt: skip
-    if side > BID or flags or stp or asset_id or spare:
+    if side > BID or flags or stp > DECREMENT or asset_id or spare:
         return MALFORMED
     if text != NO_TEXT and not _PADDED(text):
         return MALFORMED

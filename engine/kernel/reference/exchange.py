@@ -8,7 +8,7 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
-from engine.kernel.codes import OK, ORDER_ACCEPTED, ORDER_CANCELED
+from engine.kernel.codes import OK, ORDER_ACCEPTED, ORDER_CANCELED, ORDER_TERMS
 from engine.kernel.limits import Limits
 from engine.kernel.reference.model import Account, Asset, Market, Order, User
 from engine.kernel.state import BusinessRow
@@ -83,7 +83,12 @@ class Exchange:
         )
 
     def emit_accepted(self, order: Order, bound: int, terms: int) -> None:
-        """Append an ORDER_ACCEPTED; for `bound` and `terms` see `records.OrderAccepted`."""
+        """Append an ORDER_ACCEPTED, behind an ORDER_TERMS if there is more to say.
+
+        For `bound` and `terms` see `records.OrderAccepted`.
+        """
+        if order.stp:
+            self.emit_terms(order)
         self.event_seq += 1
         self.out.append(
             _PACK_ACCEPTED(
@@ -103,6 +108,25 @@ class Exchange:
                 terms,
                 order.text,
             )
+        )
+
+    def emit_terms(self, order: Order) -> None:
+        """Append an ORDER_TERMS, which comes directly before its ORDER_ACCEPTED."""
+        self.emit(
+            ORDER_TERMS,
+            order.market.market_id,
+            order.is_bid,
+            OK,
+            order.order_id,
+            order.user.user_id,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            order.stp,
+            0,
         )
 
     def emit_changed(

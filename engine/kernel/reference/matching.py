@@ -1,12 +1,24 @@
-"""How orders of the reference kernel meet: fills, sweeps, and the end of an order.
+"""How orders of the reference kernel meet: fills, self-trade prevention, the end of an order.
 
 Invariant: a trade is at the maker's price, makers in price-time priority; what leaves one account
-arrives in others (trader or house) within the same fill.
+arrives in others (trader or house) within the same fill; an order with a mode of prevention never
+trades as a taker with one of its own user or trade group.
 """
 
 from __future__ import annotations
 
-from engine.kernel.codes import DONE, MAKER_DONE, OK, TRADE
+from engine.kernel.codes import (
+    DECREMENT,
+    DONE,
+    EXPIRE_MAKER,
+    EXPIRE_TAKER,
+    MAKER_DONE,
+    OK,
+    ORDER_EXPIRED,
+    ORDER_PREVENTED,
+    STP,
+    TRADE,
+)
 from engine.kernel.reference.checks import NO_TEXT
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import MAKER, TAKER, bid_hold, due_fee
@@ -20,6 +32,9 @@ def match(x: Exchange, taker: Order) -> None:
         maker = makers.best(taker.price)
         if maker is None:
             return
+        if taker.stp and taker.user.is_one_with(maker.user):
+            _prevent(x, taker, maker)
+            continue
         _fill(x, taker, maker)
         if not maker.leaves:
             makers.remove(maker)
@@ -31,6 +46,58 @@ def forget(x: Exchange, order: Order) -> None:
     """Free the ids of an order that has ended (one that never rested has none in use)."""
     if x.orders.pop(order.order_id, None) and order.text != NO_TEXT:
         x.open_texts.discard((order.user.user_id, order.text))
+
+
+def _prevent(x: Exchange, taker: Order, maker: Order) -> None:
+    """Do what the taker's mode says instead of a trade with one of its own orders."""
+    if taker.stp == DECREMENT:
+        _decrement(x, taker, maker)
+        return
+    if taker.stp != EXPIRE_TAKER:
+        maker.side.remove(maker)
+        end_order(x, maker, ORDER_EXPIRED, reason=STP)
+    if taker.stp != EXPIRE_MAKER:
+        end_order(x, taker, ORDER_EXPIRED, reason=STP)
+
+
+def _decrement(x: Exchange, taker: Order, maker: Order) -> None:
+    """Take off both orders what they would have traded."""
+    lots = min(taker.leaves, maker.leaves)
+    for order, other in ((maker, taker), (taker, maker)):
+        order.leaves -= lots
+        fit_reserve(order)
+        x.emit(
+            ORDER_PREVENTED,
+            order.market.market_id,
+            order.is_bid | (0 if order.leaves else DONE),
+            STP,
+            order.order_id,
+            order.user.user_id,
+            order.price,
+            lots,
+            order.leaves,
+            order.reserved,
+            0,
+            0,
+            other.order_id,
+            maker.price,
+        )
+    if not maker.leaves:
+        maker.side.remove(maker)
+        forget(x, maker)
+
+
+def fit_reserve(order: Order) -> None:
+    """Return what an order need not hold any more, now that it has fewer lots to trade."""
+    reserve = order.reserved
+    if not order.is_bid:
+        reserve = order.leaves * order.market.lot_atoms
+    elif not order.leaves:
+        reserve = 0
+    elif order.hold_price:
+        reserve = min(reserve, bid_hold(order, order.hold_price, order.leaves))
+    (order.quote if order.is_bid else order.base).release(order.reserved - reserve)
+    order.reserved = reserve
 
 
 def _fill(x: Exchange, taker: Order, maker: Order) -> None:
@@ -103,24 +170,6 @@ def _settle_ask(ask: Order, role: int, notional: int, lots: int) -> int:
     ask.quote.credit(notional - fee)
     market.house_quote.credit(fee)
     return fee
-
-
-def lots_within(taker: Order) -> int:
-    """Return how many lots the book offers within the taker's price."""
-    return sum(maker.leaves for maker in taker.opposite.orders_within(taker.price))
-
-
-def notional_of_sweep(taker: Order) -> tuple[int, int]:
-    """Return (lots, quote atoms) of taking up to the order's quantity at any price."""
-    wanted = taker.quantity
-    notional = 0
-    for maker in taker.opposite.orders_within(0):
-        lots = min(wanted, maker.leaves)
-        wanted -= lots
-        notional += lots * maker.price * taker.market.tick_lot_atoms
-        if not wanted:
-            break
-    return taker.quantity - wanted, notional
 
 
 def end_order(x: Exchange, order: Order, kind: int, *, flags: int = 0, reason: int = OK) -> None:

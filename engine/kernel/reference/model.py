@@ -120,13 +120,18 @@ class Remembered(NamedTuple):
 
 
 class User:
-    __slots__ = ("first_event_seq", "status", "user_id", "window")
+    __slots__ = ("first_event_seq", "status", "trade_group", "user_id", "window")
 
     def __init__(self, user_id: int, first_event_seq: int) -> None:
         self.user_id = user_id
         self.status: int = UserStatus.ACTIVE
         self.first_event_seq = first_event_seq
+        self.trade_group = 0
         self.window: deque[Remembered] = deque(maxlen=REQUEST_WINDOW)
+
+    def is_one_with(self, other: User) -> bool:
+        """Whether trades between the two are self-trades."""
+        return self is other or (self.trade_group != 0 and self.trade_group == other.trade_group)
 
 
 class Filters(NamedTuple):
@@ -241,6 +246,7 @@ class Order:
         "rates",
         "reserved",
         "side",
+        "stp",
         "text",
         "user",
     )
@@ -269,6 +275,7 @@ class Order:
         self.leaves = quantity
         self.ceiling = ceiling
         self.text = text
+        self.stp = 0
         self.reserved = 0
         self.rates = market.rates
         self.cumulative = [0, 0]

@@ -25,9 +25,10 @@ from engine.kernel.codes import (
 from engine.kernel.reference.checks import NO_TEXT, Fields, place_form
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import bid_hold, sweep_fee
-from engine.kernel.reference.matching import end_order, lots_within, match, notional_of_sweep
+from engine.kernel.reference.matching import end_order, match
 from engine.kernel.reference.model import Market, Order, User
 from engine.kernel.reference.requests import apply_once
+from engine.kernel.reference.survey import survey
 from engine.proto.records import INT64_MAX, NO_REQUEST_ID, Reason
 
 _PRICED: Final = (LIMIT, LIMIT_MAKER)
@@ -49,7 +50,7 @@ def apply_place(x: Exchange, fields: Fields) -> int:
 
 
 def _place(x: Exchange, user: User, fields: Fields) -> int:
-    (_, side, order_type, tif, _, _, market_id, _, user_id, order_id, price, quantity, budget,
+    (_, side, order_type, tif, _, stp, market_id, _, user_id, order_id, price, quantity, budget,
      ceiling, _, _, text) = fields  # fmt: skip
     market = x.markets.get(market_id)
     if market is None:
@@ -60,6 +61,7 @@ def _place(x: Exchange, user: User, fields: Fields) -> int:
     if reason:
         return reason
     order = Order(market, user, order_id, order_type, side == BID, price, quantity, ceiling, text)
+    order.stp = stp
     reserve = _first_reserve(order, budget)
     if reserve > INT64_MAX and order_type != MARKET:
         return Reason.OVERFLOW
@@ -136,14 +138,14 @@ def _first_reserve(order: Order, budget: int) -> int:
     if order.order_type == FOK_BUDGET:
         return budget + sweep_fee(order, budget, order.quantity)
     if order.order_type == MARKET:
-        lots, notional = notional_of_sweep(order)
+        lots, notional = survey(order, 0)
         return notional + sweep_fee(order, notional, lots)
     return bid_hold(order, order.hold_price, order.quantity)
 
 
 def _enter_book(x: Exchange, order: Order, tif: int, budget: int) -> None:
     """Match an accepted order as its type says, then rest or expire what is left."""
-    if tif == FOK and lots_within(order) < order.quantity:
+    if tif == FOK and survey(order, order.price).lots < order.quantity:
         end_order(x, order, ORDER_EXPIRED, reason=Reason.TIME_IN_FORCE)
         return
     if order.order_type == FOK_BUDGET and not _is_budget_met(order, budget):
@@ -164,7 +166,7 @@ def _enter_book(x: Exchange, order: Order, tif: int, budget: int) -> None:
 
 def _is_budget_met(order: Order, budget: int) -> bool:
     """Whether all of it trades at once, for at most (bid) or at least (ask) the budget."""
-    lots, notional = notional_of_sweep(order)
+    lots, notional = survey(order, 0)
     if lots < order.quantity:
         return False
     return notional <= budget if order.is_bid else notional >= budget

@@ -39,6 +39,10 @@ def restore(x: Exchange, state: PackedState) -> None:
             _restore_market(x, market)
         for order in state.rows(b"ORDR"):
             _restore_order(x, order)
+        for group in state.rows(b"TGRP"):
+            x.users[group.user_id].trade_group = group.group_id
+        for mode in state.rows(b"STPM"):
+            x.orders[mode.order_id].stp = mode.mode
     except KeyError as error:
         raise StateError(f"state names {error.args[0]!r}, which is not in it") from error
     business: BusinessRow

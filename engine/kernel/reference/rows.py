@@ -12,6 +12,8 @@ from engine.kernel.state import (
     HeadRow,
     MarketRow,
     OrderRow,
+    StpRow,
+    TradeGroupRow,
     UserRow,
 )
 
@@ -46,6 +48,10 @@ def state_sections(x: Exchange) -> Iterator[tuple[int, Iterable[tuple[int | byte
     )
     yield len(x.orders), (_order_row(order) for order in _orders(x))
     yield len(x.business), (row for _, row in sorted(x.business.items()))
+    groups = [TradeGroupRow(user.user_id, user.trade_group) for user in users if user.trade_group]
+    yield len(groups), groups
+    modes = [StpRow(key, order.stp) for key, order in sorted(x.orders.items()) if order.stp]
+    yield len(modes), modes
 
 
 def _asset_rows(x: Exchange, touched: set[int]) -> Iterator[AssetRow]:

@@ -25,10 +25,10 @@ from engine.proto.records import (
     UserStatus,
     pack_command,
 )
+from tests.property.kernel.care import USERS, care_command, with_care
 
 EXTREMES: Final = (0, -1, 1, 2**62, INT64_MAX, -(2**63))
 LIMITS: Final = Limits(open_orders_max=150, accounts_max=30, users_max=9, business_ids_max=2_000)
-USERS: Final = tuple(range(1, 8))
 MARKETS: Final = (1, 2, 3, 4)
 STATES: Final = (MarketState.TRADING, MarketState.CANCEL_ONLY, MarketState.HALT)
 NARROW: Final = (95, 106)  # prices at which nearly every order meets another
@@ -130,8 +130,10 @@ class Flow:
             return self._cancel()
         if draw < 0.80:
             return self._of_order(CommandType.REDUCE, quantity=self._random.randrange(0, 12))
-        if draw < 0.93:
+        if draw < 0.92:
             return self._money()
+        if draw < 0.93:
+            return care_command(self._random)
         return self._admin()
 
     def _price(self) -> int:
@@ -193,6 +195,7 @@ class Flow:
             request_id=self._request_id(often=False),
             text=self._text(),
         )
+        placed = with_care(rng, placed)
         self._placed[order_id] = placed
         return placed
 

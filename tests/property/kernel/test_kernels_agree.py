@@ -41,19 +41,16 @@ NUMBERS_ONLY_EVENTS = {
     EventType.RATE_LIMIT_SET,
     EventType.LEG_TAKEN,
     EventType.CANCEL_ALL_DONE,
-    EventType.ORDER_TERMS,
     EventType.ORDER_TRIGGERED,
     EventType.LIST_ACCEPTED,
     EventType.LIST_ENDED,
     EventType.DEADMAN_SET,
     EventType.SESSION_SET,
-    EventType.TRADE_GROUP_SET,
     EventType.ORDER_AMENDED,
-    EventType.ORDER_PREVENTED,
     EventType.MARKET_UNCROSSED,
     EventType.MARKET_BANDS_SET,
 }
-NUMBERS_ONLY_REASONS = set(Reason) & set(range(40, 100))
+NUMBERS_ONLY_REASONS = set(Reason) & {*range(40, 80), *range(81, 100)}
 
 
 def kernels() -> tuple[Kernel, Kernel]:

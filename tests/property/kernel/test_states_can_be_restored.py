@@ -106,7 +106,7 @@ def test_a_kernel_that_has_applied_something_loads_nothing(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PARTS)
-@pytest.mark.parametrize("section", [each.tag for each in SECTIONS if each.tag != b"BSNS"])
+@pytest.mark.parametrize("section", [each.tag for each in SECTIONS[:6]])
 def test_a_state_that_contradicts_itself_is_refused(name: str, section: bytes) -> None:
     """A row less in any section leaves other rows, or the balance digest, without it."""
     kernel = load_kernel("reference", LIMITS)

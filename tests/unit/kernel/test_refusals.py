@@ -76,7 +76,7 @@ def test_a_refusal_repeats_what_was_refused(desk: Desk) -> None:
         {"time_in_force": 0},
         {"time_in_force": 4},
         {"flags": 1},
-        {"stp": 1},
+        {"stp": 5},
         {"asset_id": 1},
         {"spare": 1},
         {"amount": 1},

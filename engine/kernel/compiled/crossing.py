@@ -1,0 +1,226 @@
+# mypy: ignore-errors
+
+"""How orders meet where more than price and time decides: self-trade prevention.
+
+Only takers that have a trait come here, so that it costs the others nothing. Invariant: an order
+with a mode of prevention never trades as a taker with one of its own user or trade group; what
+`survey_with_care` foresees is what `match_with_care` then does.
+"""
+
+import cython
+from cython.cimports.libc.string import memset
+
+from engine.kernel.codes import (
+    DECREMENT,
+    DONE,
+    EXPIRE_MAKER,
+    EXPIRE_TAKER,
+    ORDER_EXPIRED,
+    ORDER_PREVENTED,
+    STP,
+)
+from engine.kernel.compiled.accounts import lock
+from engine.kernel.compiled.events import emit, emit_changed
+from engine.kernel.compiled.fees import notional_of, sum_of
+from engine.kernel.compiled.layout import (
+    BookSidePtr,
+    ChunkPtr,
+    CorePtr,
+    EventPtr,
+    LevelPtr,
+    MarketPtr,
+    OrderPtr,
+    SweepPtr,
+    i64,
+    u32,
+)
+from engine.kernel.compiled.levels import best_level, close_level, side_of
+from engine.kernel.compiled.matching import (
+    fill,
+    fit_reserve,
+    free_order,
+    held_account,
+    lower,
+)
+from engine.kernel.compiled.symbols import TRAIT_STP
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def is_self_trade(core: CorePtr, taker: OrderPtr, maker: OrderPtr) -> cython.bint:
+    """Whether the taker has a mode of prevention and the maker is of its user or trade group."""
+    if not taker.traits & TRAIT_STP:
+        return False
+    if taker.user == maker.user:
+        return True
+    group: i64 = core.users[taker.user].trade_group
+    return group != 0 and group == core.users[maker.user].trade_group
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def match_with_care(core: CorePtr, taker_index: u32, worst_key: i64) -> cython.void:
+    """As `match`, one meeting at a time."""
+    taker: OrderPtr = core.orders + taker_index
+    opposite: BookSidePtr = side_of(core, taker.market, not taker.is_bid)
+    while taker.leaves and opposite.best_key >= worst_key:
+        index: u32 = best_level(core, opposite)
+        level: LevelPtr = core.levels + index
+        if is_self_trade(core, taker, core.orders + level.first):
+            prevent(core, taker_index, level)
+        else:
+            trade_with_first(core, taker_index, level)
+        if not level.count:
+            close_level(core, opposite, index, opposite.best_key)
+    if not taker.leaves:
+        free_order(core, taker_index)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def trade_with_first(core: CorePtr, taker_index: u32, level: LevelPtr) -> cython.void:
+    maker_index: u32 = level.first
+    lots: i64 = lower(core.orders[taker_index].leaves, core.orders[maker_index].leaves)
+    fill(core, taker_index, maker_index, lots)
+    level.lots -= lots
+    if not core.orders[maker_index].leaves:
+        drop_first(core, level)
+        free_order(core, maker_index)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def drop_first(core: CorePtr, level: LevelPtr) -> cython.void:
+    """Take the first order out of its level's queue."""
+    first: OrderPtr = core.orders + level.first
+    level.first = first.next
+    level.count -= 1
+    if first.next:
+        core.orders[first.next].prev = 0
+    else:
+        level.last = 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def prevent(core: CorePtr, taker_index: u32, level: LevelPtr) -> cython.void:
+    """Do what the taker's mode says instead of a trade with the level's first order.
+
+    A taker that ends is left without leaves for `match_with_care` to give back.
+    """
+    mode: u32 = core.orders[taker_index].traits & TRAIT_STP
+    maker_index: u32 = level.first
+    if mode == DECREMENT:
+        decrement(core, taker_index, level)
+        return
+    if mode != EXPIRE_TAKER:
+        level.lots -= core.orders[maker_index].leaves
+        drop_first(core, level)
+        expire(core, maker_index)
+        free_order(core, maker_index)
+    if mode != EXPIRE_MAKER:
+        expire(core, taker_index)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def expire(core: CorePtr, index: u32) -> cython.void:
+    """End an order because of self-trade prevention, without giving it back yet."""
+    order: OrderPtr = core.orders + index
+    removed_lots: i64 = order.leaves
+    lock(core, held_account(core, index), -order.reserved)
+    order.leaves = 0
+    order.reserved = 0
+    emit_changed(core, ORDER_EXPIRED, order, removed_lots, DONE, STP)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def decrement(core: CorePtr, taker_index: u32, level: LevelPtr) -> cython.void:
+    """Take off both orders what they would have traded."""
+    maker_index: u32 = level.first
+    lots: i64 = lower(core.orders[taker_index].leaves, core.orders[maker_index].leaves)
+    level.lots -= lots
+    take_off(core, maker_index, lots, core.orders[taker_index].order_id, level.price)
+    take_off(core, taker_index, lots, core.orders[maker_index].order_id, level.price)
+    if not core.orders[maker_index].leaves:
+        drop_first(core, level)
+        free_order(core, maker_index)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def take_off(core: CorePtr, index: u32, lots: i64, other_id: i64, price: i64) -> cython.void:
+    order: OrderPtr = core.orders + index
+    order.leaves -= lots
+    fit_reserve(core, index)
+    flags: u32 = order.is_bid
+    if not order.leaves:
+        flags |= DONE
+    event: EventPtr = emit(core, ORDER_PREVENTED, flags, STP, core.markets[order.market].market_id)
+    memset(event.body, 0, cython.sizeof(event.body))
+    event.body[0] = order.order_id
+    event.body[1] = core.users[order.user].user_id
+    event.body[2] = order.price
+    event.body[3] = lots
+    event.body[4] = order.leaves
+    event.body[5] = order.reserved
+    event.body[8] = other_id
+    event.body[9] = price
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def survey_with_care(core: CorePtr, index: u32, worst_key: i64, sweep: SweepPtr) -> cython.void:
+    """As `survey`, one meeting at a time: own orders that are removed count for nothing."""
+    order: OrderPtr = core.orders + index
+    side: BookSidePtr = side_of(core, order.market, not order.is_bid)
+    sweep.lots = sweep.notional = 0
+    sweep.events = 0
+    wanted: i64 = order.leaves
+    section: u32 = side.section_count
+    while section:
+        section -= 1
+        chunk: ChunkPtr = core.chunks + side.sections[section].chunk
+        place: u32 = chunk.count
+        while place:
+            place -= 1
+            if chunk.keys[place] < worst_key or not wanted:
+                return
+            wanted = survey_level(core, order, core.levels + chunk.levels[place], wanted, sweep)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def survey_level(
+    core: CorePtr, taker: OrderPtr, level: LevelPtr, wanted: i64, sweep: SweepPtr
+) -> i64:
+    """Look ahead at one level; return what the taker still wants behind it, 0 if it ends there."""
+    market: MarketPtr = core.markets + taker.market
+    mode: u32 = taker.traits & TRAIT_STP
+    index: u32 = level.first
+    while index and wanted:
+        maker: OrderPtr = core.orders + index
+        lots: i64 = lower(wanted, maker.leaves)
+        sweep.events += 2
+        index = maker.next
+        if not is_self_trade(core, taker, maker):
+            sweep.lots += lots
+            sweep.notional = sum_of(sweep.notional, notional_of(market, level.price, lots))
+        elif mode == EXPIRE_MAKER:
+            continue
+        elif mode != DECREMENT:
+            return 0
+        wanted -= lots
+    return wanted
