@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -11,6 +12,11 @@ import uvloop
 
 from engine.journal.format import SEGMENT_BYTES_DEFAULT
 from engine.service.config import (
+    CONCURRENT_STREAMS_DEFAULT,
+    CONCURRENT_STREAMS_MAX,
+    MESSAGE_BYTES_DEFAULT,
+    MESSAGE_BYTES_MAX,
+    MESSAGE_BYTES_MIN,
     PEER_WAIT_DEFAULT_S,
     PEER_WAIT_MAX_S,
     SNAPSHOT_BYTES_DEFAULT,
@@ -19,6 +25,7 @@ from engine.service.config import (
 )
 from engine.service.errors import EXPECTED_ERRORS, exit_code
 from engine.service.process import run_engine
+from engine.service.tls import TlsFiles
 from engine.telemetry import configure_logging
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
@@ -28,7 +35,12 @@ def parse_arguments(arguments: list[str]) -> EngineConfig:
     """The configuration in a command line; exits with code 2 and a sentence if it is wrong."""
     parser = argparse.ArgumentParser(prog="python -m engine", description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="journal directory")
-    parser.add_argument("--listen", type=_loopback, required=True, help="loopback HOST:PORT")
+    parser.add_argument(
+        "--listen",
+        type=_host_and_port,
+        required=True,
+        help="HOST:PORT; other than loopback only with TLS and --token-file",
+    )
     parser.add_argument("--telemetry-port", type=_port, help="/healthz /readyz /metrics")
     parser.add_argument("--kernel", choices=("auto", "compiled", "reference"), default="auto")
     parser.add_argument(
@@ -51,7 +63,15 @@ def parse_arguments(arguments: list[str]) -> EngineConfig:
         default=SNAPSHOT_BYTES_DEFAULT,
         help="journaled bytes between two snapshots (0: none are made)",
     )
+    _add_security(parser)
     options = parser.parse_args(arguments)
+    tls = _tls(parser, options)
+    host = options.listen.rpartition(":")[0]
+    if host not in LOOPBACK_HOSTS and (tls is None or options.token_file is None):
+        parser.error(
+            f"argument --listen: host was {host!r}, expected one of {', '.join(LOOPBACK_HOSTS)}; "
+            "elsewhere the engine listens only with --tls-cert, --tls-key and --token-file"
+        )
     return EngineConfig(
         data_dir=options.data,
         listen=options.listen,
@@ -61,17 +81,56 @@ def parse_arguments(arguments: list[str]) -> EngineConfig:
         peer_wait_s=options.peer_wait,
         accept_loss=options.accept_loss,
         snapshot_bytes=options.snapshot_bytes,
+        tls=tls,
+        token_file=options.token_file,
+        message_bytes=options.message_bytes,
+        concurrent_streams=options.concurrent_streams,
     )
 
 
-def _loopback(value: str) -> str:
+def _add_security(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--tls-cert", type=Path, help="certificate chain (PEM): serve TLS")
+    parser.add_argument("--tls-key", type=Path, help="its private key (PEM)")
+    parser.add_argument(
+        "--tls-client-ca", type=Path, help="clients must show a certificate of this authority (PEM)"
+    )
+    parser.add_argument(
+        "--token-file", type=Path, help="clients, the hashes of their tokens and their roles (TOML)"
+    )
+    parser.add_argument(
+        "--message-bytes",
+        type=partial(_number, MESSAGE_BYTES_MIN, MESSAGE_BYTES_MAX),
+        default=MESSAGE_BYTES_DEFAULT,
+        help="largest message that is taken",
+    )
+    parser.add_argument(
+        "--concurrent-streams",
+        type=partial(_number, 1, CONCURRENT_STREAMS_MAX),
+        default=CONCURRENT_STREAMS_DEFAULT,
+        help="calls of one connection at the same time; more of them wait",
+    )
+
+
+def _tls(parser: argparse.ArgumentParser, options: argparse.Namespace) -> TlsFiles | None:
+    certificate, key, client_ca = options.tls_cert, options.tls_key, options.tls_client_ca
+    if (certificate is None) != (key is None) or (client_ca and not certificate):
+        parser.error("expected --tls-cert and --tls-key together, --tls-client-ca only with them")
+    if certificate is None:
+        return None
+    return TlsFiles(certificate=certificate, key=key, client_ca=client_ca)
+
+
+def _host_and_port(value: str) -> str:
     host, _, port = value.rpartition(":")
-    if host not in LOOPBACK_HOSTS:
-        raise argparse.ArgumentTypeError(
-            f"host was {host!r}, expected one of {', '.join(LOOPBACK_HOSTS)}: "
-            "the engine trusts whoever reaches it"
-        )
+    if not host:
+        raise argparse.ArgumentTypeError(f"was {value!r}, expected HOST:PORT")
     return f"{host}:{_port(port)}"
+
+
+def _number(least: int, most: int, value: str) -> int:
+    if not value.isdigit() or not least <= int(value) <= most:
+        raise argparse.ArgumentTypeError(f"was {value!r}, expected {least}..{most}")
+    return int(value)
 
 
 def _port(value: str) -> int:

@@ -13,14 +13,21 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
-from typing import Final, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import grpc
 from django.conf import settings
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from apps.core.types import EngineStatus
-from engine.client import EngineClient, EngineUnavailable, OutcomeUnknown, SyncEngineClient
+from engine.client import (
+    Access,
+    AccessDenied,
+    EngineClient,
+    EngineUnavailable,
+    OutcomeUnknown,
+    SyncEngineClient,
+)
 from engine.proto import engine_pb2, engine_pb2_grpc
 from engine.proto.records import EVENT_HEADER, EventHeader
 
@@ -97,11 +104,21 @@ def engine_channel() -> grpc.Channel:
     key = (os.getpid(), address)
     with _channels_lock:
         if key not in _channels:
-            _channels[key] = grpc.insecure_channel(
-                address,
-                options=[("grpc.max_reconnect_backoff_ms", RECONNECT_BACKOFF_MS_MAX)],
-            )
+            options = [("grpc.max_reconnect_backoff_ms", RECONNECT_BACKOFF_MS_MAX)]
+            credentials = Access.from_environment().credentials(address)
+            if credentials is None:
+                _channels[key] = grpc.insecure_channel(address, options)
+            else:
+                _channels[key] = grpc.secure_channel(address, credentials, options)
         return _channels[key]
+
+
+def _call() -> dict[str, Any]:
+    """What goes with each call: its deadline, and the token that the environment names."""
+    try:
+        return {"timeout": CALL_TIMEOUT_S, "metadata": Access.from_environment().metadata()}
+    except AccessDenied as error:
+        raise EngineUnavailableError(str(error)) from error
 
 
 def _plain(error: grpc.RpcError) -> str:
@@ -113,7 +130,9 @@ def engine_health() -> str | None:
     """Return None if the engine's health service says SERVING, else what it says."""
     stub = health_pb2_grpc.HealthStub(engine_channel())
     try:
-        answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=CALL_TIMEOUT_S)
+        answer = stub.Check(health_pb2.HealthCheckRequest(), **_call())
+    except EngineUnavailableError as error:
+        return str(error)
     except grpc.RpcError as error:
         return _plain(error)
     if answer.status == health_pb2.HealthCheckResponse.SERVING:
@@ -127,7 +146,7 @@ def engine_status() -> EngineStatus:
     stub = engine_pb2_grpc.QueryServiceStub(engine_channel())
     started = time.perf_counter()
     try:
-        status = stub.GetStatus(engine_pb2.GetStatusRequest(), timeout=CALL_TIMEOUT_S)
+        status = stub.GetStatus(engine_pb2.GetStatusRequest(), **_call())
     except grpc.RpcError as error:
         raise EngineUnavailableError(_plain(error)) from error
     return EngineStatus(
@@ -149,7 +168,7 @@ def event_occurred_at(event_seq: int) -> datetime | None:
     stub = engine_pb2_grpc.EventServiceStub(engine_channel())
     request = engine_pb2.ReadRequest(first_event_seq=event_seq, last_event_seq=event_seq)
     try:
-        for batch in stub.Read(request, timeout=CALL_TIMEOUT_S):
+        for batch in stub.Read(request, **_call()):
             header = EventHeader._make(EVENT_HEADER.unpack_from(batch.events))
             return _EPOCH + timedelta(microseconds=header.time_us)
     except grpc.RpcError as error:

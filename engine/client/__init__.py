@@ -3,8 +3,10 @@
 This package and `engine.proto` are all that the platform may import of the engine.
 """
 
+from engine.client.access import Access
 from engine.client.aio import EngineClient
 from engine.client.errors import (
+    AccessDenied,
     EngineError,
     EngineOverloaded,
     EngineRefused,
@@ -35,6 +37,8 @@ from engine.client.types import (
 )
 
 __all__ = [
+    "Access",
+    "AccessDenied",
     "Asset",
     "AssetTotals",
     "Balance",

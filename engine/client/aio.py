@@ -8,14 +8,15 @@ Commands return an `Outcome` or raise: `EngineRefused` for the engine's own, jou
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import Final
 
 from grpc import aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from engine.client.access import Access
+from engine.client.channel import translate
 from engine.client.connection import TIMEOUT_DEFAULT_S
-from engine.client.errors import EngineUnavailable
+from engine.client.errors import AccessDenied, EngineUnavailable
 from engine.client.operator import Operator
 from engine.client.queries import Queries
 from engine.client.submitter import Submitter
@@ -41,8 +42,10 @@ _TRADER_TYPES: Final = frozenset(
 class EngineClient(Operator, Queries):
     """One engine. Make it inside the event loop that uses it, and after any fork."""
 
-    def __init__(self, address: str, *, timeout_s: float = TIMEOUT_DEFAULT_S) -> None:
-        super().__init__(address, timeout_s=timeout_s)
+    def __init__(
+        self, address: str, *, timeout_s: float = TIMEOUT_DEFAULT_S, access: Access | None = None
+    ) -> None:
+        super().__init__(address, timeout_s=timeout_s, access=access)
         self._submitter: Submitter | None = None
 
     async def __aenter__(self) -> EngineClient:
@@ -60,18 +63,27 @@ class EngineClient(Operator, Queries):
     async def wait_ready(self, timeout_s: float) -> None:
         """Wait until the engine takes commands. EngineUnavailable if it does not in time."""
         health = health_pb2_grpc.HealthStub(self._channel)
-        request = health_pb2.HealthCheckRequest()
-        serving = health_pb2.HealthCheckResponse.SERVING
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
                     await self._channel.channel_ready()
-                    with suppress(aio.AioRpcError):
-                        if (await health.Check(request)).status == serving:
-                            return
+                    if await self._is_serving(health):
+                        return
                     await asyncio.sleep(READY_POLL_S)
         except TimeoutError:
             raise EngineUnavailable(f"the engine was not ready within {timeout_s} s") from None
+
+    async def _is_serving(self, health: health_pb2_grpc.HealthStub) -> bool:
+        """What the engine's health service says. AccessDenied if it does not speak to us."""
+        request = health_pb2.HealthCheckRequest()
+        try:
+            answer = await health.Check(request, metadata=self._access.metadata())
+        except aio.AioRpcError as error:
+            translated = translate(error, executed=False)
+            if isinstance(translated, AccessDenied):
+                raise translated from error
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
 
     async def submit(self, command: Command) -> Outcome:
         """One trader's command over the shared stream; a refusal is returned, not raised.
@@ -83,7 +95,7 @@ class EngineClient(Operator, Queries):
         if command.type == CommandType.PLACE and command.order_id:
             raise ValueError(f"order id was {command.order_id}, expected 0: the engine gives it")
         if self._submitter is None:
-            self._submitter = Submitter(self._channel)
+            self._submitter = Submitter(self._channel, self._access)
         retry = command.request_id != NO_REQUEST_ID
         record = pack_command(command)
         outcome = outcome_of(await self._submitter.submit(record, self._timeout_s, retry=retry))

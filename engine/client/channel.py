@@ -11,7 +11,9 @@ from typing import Any, Final
 import grpc
 from grpc import aio
 
+from engine.client.access import Access
 from engine.client.errors import (
+    AccessDenied,
     EngineError,
     EngineOverloaded,
     EngineUnavailable,
@@ -20,6 +22,7 @@ from engine.client.errors import (
 )
 
 NOT_EXECUTED_KEY: Final = "qt-not-executed"
+REASON_KEY: Final = "qt-reason"
 RECEIVE_BYTES_MAX: Final = 256 << 20
 SEND_BYTES_MAX: Final = 1 << 20
 RECONNECT_MIN_MS: Final = 50
@@ -38,21 +41,36 @@ _OPTIONS: Final = (
 )
 
 
-def open_channel(address: str) -> aio.Channel:
+def open_channel(address: str, access: Access) -> aio.Channel:
     """A channel to host:port. Open it after a fork, inside the event loop that will use it."""
-    return aio.insecure_channel(address, options=_OPTIONS)
+    credentials = access.credentials(address)
+    if credentials is None:
+        return aio.insecure_channel(address, options=_OPTIONS)
+    return aio.secure_channel(address, credentials, options=_OPTIONS)
 
 
 def not_executed(error: aio.AioRpcError) -> str | None:
     """The engine's mark that nothing was executed: `all`, or positions of a stream's requests."""
+    return _trailing(error, NOT_EXECUTED_KEY)
+
+
+def _trailing(error: aio.AioRpcError, key: str) -> str | None:
     metadata: Any = error.trailing_metadata()  # an aio.Metadata: the stubs say otherwise
-    value = metadata.get(NOT_EXECUTED_KEY) if metadata is not None else None
+    value = metadata.get(key) if metadata is not None else None
     return None if value is None else str(value)
 
 
 def translate(error: aio.AioRpcError, *, executed: bool) -> EngineError:
     """The error for the caller; `executed` tells whether the call can have changed anything."""
+    translated = _translated(error, executed=executed)
+    translated.code = _trailing(error, REASON_KEY) or ""
+    return translated
+
+
+def _translated(error: aio.AioRpcError, *, executed: bool) -> EngineError:
     text = error.details() or error.code().name
+    if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
+        return AccessDenied(text)
     if error.code() is grpc.StatusCode.INVALID_ARGUMENT:
         return InvalidRequest(text)
     if executed and not_executed(error) is None:

@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 import grpc
 from grpc import aio
 
+from engine.client.access import Access
 from engine.client.channel import open_channel, translate
 from engine.client.errors import EngineUnavailable
 from engine.proto import engine_pb2_grpc as pb_grpc
@@ -20,11 +21,17 @@ T = TypeVar("T")
 
 
 class Connection:
-    """A channel to one engine. Make it inside the event loop that uses it, after any fork."""
+    """A channel to one engine. Make it inside the event loop that uses it, after any fork.
 
-    def __init__(self, address: str, *, timeout_s: float = TIMEOUT_DEFAULT_S) -> None:
+    Without `access`, token and certificates are those that the environment names.
+    """
+
+    def __init__(
+        self, address: str, *, timeout_s: float = TIMEOUT_DEFAULT_S, access: Access | None = None
+    ) -> None:
         self._timeout_s = timeout_s
-        self._channel = open_channel(address)
+        self._access = Access.from_environment() if access is None else access
+        self._channel = open_channel(address, self._access)
         self._replay_reads = asyncio.Semaphore(REPLAY_READS_MAX)
         self._admin = pb_grpc.AdminServiceStub(self._channel)
         self._query = pb_grpc.QueryServiceStub(self._channel)
@@ -42,7 +49,7 @@ class Connection:
     async def _ask(self, call: aio.UnaryUnaryMultiCallable[Any, T], request: Any) -> T:
         await self._connected()
         try:
-            return await call(request, timeout=self._timeout_s)
+            return await call(request, timeout=self._timeout_s, metadata=self._access.metadata())
         except aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.NOT_FOUND:
                 raise LookupError(error.details()) from error

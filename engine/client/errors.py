@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 class EngineError(Exception):
-    """Anything below."""
+    """Anything below. `code` is the engine's reason by name (`Error.Reason`), empty if it gave
+    none."""
+
+    code: str = ""
 
 
 class EngineUnavailable(EngineError):  # noqa: N818 - a state of the engine rather than a mistake
@@ -44,6 +47,10 @@ class EngineRefused(EngineError):  # noqa: N818
 
 class InvalidRequest(EngineError, ValueError):  # noqa: N818
     """The call does not make a command: a defect of the caller. Nothing was executed."""
+
+
+class AccessDenied(EngineError):  # noqa: N818
+    """The engine does not know this client, or it has not the role. Nothing was executed."""
 
 
 class PeerRefused(EngineError):  # noqa: N818

@@ -23,14 +23,17 @@ class Events(Connection):
     ) -> AsyncIterator[EventBatch]:
         """Events first..last inclusive. LookupError beyond the durable sequence."""
         call = self._events.Read(
-            pb.ReadRequest(first_event_seq=first_event_seq, last_event_seq=last_event_seq)
+            pb.ReadRequest(first_event_seq=first_event_seq, last_event_seq=last_event_seq),
+            metadata=self._access.metadata(),
         )
         async for batch in self._batches(call):
             yield batch
 
     async def subscribe(self, from_event_seq: int) -> AsyncIterator[EventBatch]:
         """Every event from one sequence on, for ever. LookupError beyond the durable sequence."""
-        call = self._events.Subscribe(pb.SubscribeRequest(from_event_seq=from_event_seq))
+        call = self._events.Subscribe(
+            pb.SubscribeRequest(from_event_seq=from_event_seq), metadata=self._access.metadata()
+        )
         async for batch in self._batches(call):
             yield batch
 
@@ -52,7 +55,9 @@ class Events(Connection):
         request = pb.PeerState(name=name, event_seq=event_seq, chain=chain)
         await self._connected()
         try:
-            answer = await self._events.Greet(request, timeout=self._timeout_s)
+            answer = await self._events.Greet(
+                request, timeout=self._timeout_s, metadata=self._access.metadata()
+            )
         except aio.AioRpcError as error:
             if error.code() is grpc.StatusCode.FAILED_PRECONDITION:
                 raise PeerRefused(error.details()) from error

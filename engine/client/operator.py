@@ -178,7 +178,7 @@ class Operator(Events):
     ) -> Outcome:
         await self._connected()
         try:
-            result = await call(request, timeout=self._timeout_s)
+            result = await call(request, timeout=self._timeout_s, metadata=self._access.metadata())
         except aio.AioRpcError as error:
             raise translate(error, executed=True) from error
         return outcome_of(result.events)

@@ -51,7 +51,9 @@ class Queries(Connection):
         balances: list[Balance] = []
         event_seq = 0
         try:
-            async for page in self._query.DumpBalances(pb.DumpBalancesRequest()):
+            async for page in self._query.DumpBalances(
+                pb.DumpBalancesRequest(), metadata=self._access.metadata()
+            ):
                 event_seq = page.event_seq
                 balances.extend(value_of(Balance, balance) for balance in page.balances)
         except aio.AioRpcError as error:

@@ -20,8 +20,9 @@ from typing import Final
 
 from grpc import aio
 
+from engine.client.access import Access
 from engine.client.channel import not_executed, translate
-from engine.client.errors import EngineError, EngineUnavailable, OutcomeUnknown
+from engine.client.errors import AccessDenied, EngineError, EngineUnavailable, OutcomeUnknown
 from engine.proto import engine_pb2 as pb
 from engine.proto import engine_pb2_grpc as pb_grpc
 from engine.proto.records import RECORD_BYTES
@@ -65,7 +66,8 @@ class _Item:
 class Submitter:
     """Runs the stream as long as it is open; reconnects by itself."""
 
-    def __init__(self, channel: aio.Channel) -> None:
+    def __init__(self, channel: aio.Channel, access: Access) -> None:
+        self._access = access
         self._stub = pb_grpc.OrderServiceStub(channel)
         self._channel = channel
         self._waiting: deque[_Item] = deque()
@@ -123,14 +125,20 @@ class Submitter:
             await self._wake.wait()
             await self._channel.channel_ready()
             self._answered = False
-            self._settle(await self._stream())
+            try:
+                self._settle(await self._stream())
+            except AccessDenied as error:  # before anything was sent
+                for item in self._waiting:
+                    item.fail(error)
             backoff_s = BACKOFF_MIN_S if self._answered else min(backoff_s * 2, BACKOFF_MAX_S)
             await asyncio.sleep(backoff_s * (1 + random.random()))  # noqa: S311 - not a secret
 
     async def _stream(self) -> aio.AioRpcError | None:
         """One stream's life; returns the status that ended it, None if it ended without one."""
         self._tag = 0
-        call = self._stub.SubmitPacked()  # type: ignore[call-arg] # requests are written below
+        call = self._stub.SubmitPacked(  # type: ignore[call-arg] # requests are written below
+            metadata=self._access.metadata()
+        )
         slots = asyncio.Semaphore(MESSAGES_IN_FLIGHT_MAX)
         receiver = asyncio.create_task(self._receive(call, slots))
         sender = asyncio.create_task(self._send(call, slots))
@@ -198,7 +206,7 @@ class Submitter:
         text = error.details() if error is not None else "the stream ended"
         again: list[_Item] = []
         for tag, items in (*self._passed_over, *self._in_flight):
-            untouched = tag in untouched_tags
+            untouched = mark == "all" or tag in untouched_tags
             for item in items:
                 if untouched and not item.maybe_executed:
                     assert error is not None

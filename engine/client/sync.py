@@ -15,6 +15,7 @@ from concurrent.futures import CancelledError
 from functools import wraps
 from typing import Concatenate, Final, ParamSpec, TypeVar
 
+from engine.client.access import Access
 from engine.client.aio import EngineClient
 from engine.client.connection import TIMEOUT_DEFAULT_S
 from engine.client.errors import OutcomeUnknown
@@ -40,7 +41,10 @@ def _blocking(
 class SyncEngineClient:
     """The methods of `EngineClient`, blocking. Safe to share between threads."""
 
-    def __init__(self, address: str, *, timeout_s: float = TIMEOUT_DEFAULT_S) -> None:
+    def __init__(
+        self, address: str, *, timeout_s: float = TIMEOUT_DEFAULT_S, access: Access | None = None
+    ) -> None:
+        self._access = access
         self._address = address
         self._timeout_s = timeout_s
         self._guard = threading.Lock()
@@ -103,7 +107,9 @@ class SyncEngineClient:
 
     async def _ask(self, ask: Callable[[EngineClient], Awaitable[T]]) -> T:
         if self._client is None:
-            self._client = EngineClient(self._address, timeout_s=self._timeout_s)
+            self._client = EngineClient(
+                self._address, timeout_s=self._timeout_s, access=self._access
+            )
         return await ask(self._client)
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:

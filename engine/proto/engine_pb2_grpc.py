@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class OrderServiceStub:
-    """Orders of traders, one at a time or as a pipelined stream of packed batches.
+    """Orders of traders, one at a time or as a pipelined stream of packed batches. Role: trader.
     """
 
     def __init__(self, channel):
@@ -63,7 +63,7 @@ class OrderServiceStub:
 
 
 class OrderServiceServicer:
-    """Orders of traders, one at a time or as a pipelined stream of packed batches.
+    """Orders of traders, one at a time or as a pipelined stream of packed batches. Role: trader.
     """
 
     def Place(self, request, context):
@@ -92,7 +92,7 @@ class OrderServiceServicer:
 
     def SubmitPacked(self, request_iterator, context):
         """Packed 128-byte command records in, packed 128-byte event records out, in order, one answer a
-        request. Takes the trader commands only (PLACE, CANCEL without OPERATOR, REDUCE, MOVE).
+        request. A trader may send the commands of this service, an operator those of AdminService too.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -135,7 +135,7 @@ def add_OrderServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class OrderService:
-    """Orders of traders, one at a time or as a pipelined stream of packed batches.
+    """Orders of traders, one at a time or as a pipelined stream of packed batches. Role: trader.
     """
 
     @staticmethod
@@ -276,6 +276,7 @@ class OrderService:
 
 class AdminServiceStub:
     """Operators' commands. Every one is idempotent: the same content again gives the first result.
+    Role: operator.
     """
 
     def __init__(self, channel):
@@ -343,6 +344,7 @@ class AdminServiceStub:
 
 class AdminServiceServicer:
     """Operators' commands. Every one is idempotent: the same content again gives the first result.
+    Role: operator.
     """
 
     def AddAsset(self, request, context):
@@ -480,6 +482,7 @@ def add_AdminServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class AdminService:
     """Operators' commands. Every one is idempotent: the same content again gives the first result.
+    Role: operator.
     """
 
     @staticmethod
@@ -782,6 +785,7 @@ class AdminService:
 
 class QueryServiceStub:
     """Reads. Each answer is one consistent cut and names the event sequence it was taken at.
+    Role: read; of GetStatus, ListAssets, ListMarkets and GetBook: market.
     """
 
     def __init__(self, channel):
@@ -844,6 +848,7 @@ class QueryServiceStub:
 
 class QueryServiceServicer:
     """Reads. Each answer is one consistent cut and names the event sequence it was taken at.
+    Role: read; of GetStatus, ListAssets, ListMarkets and GetBook: market.
     """
 
     def GetStatus(self, request, context):
@@ -974,6 +979,7 @@ def add_QueryServiceServicer_to_server(servicer, server):
  # This class is part of an EXPERIMENTAL API.
 class QueryService:
     """Reads. Each answer is one consistent cut and names the event sequence it was taken at.
+    Role: read; of GetStatus, ListAssets, ListMarkets and GetBook: market.
     """
 
     @staticmethod
@@ -1248,7 +1254,7 @@ class QueryService:
 
 
 class EventServiceStub:
-    """The durable event stream.
+    """The durable event stream. Role: read; of Greet: peer.
     """
 
     def __init__(self, channel):
@@ -1275,7 +1281,7 @@ class EventServiceStub:
 
 
 class EventServiceServicer:
-    """The durable event stream.
+    """The durable event stream. Role: read; of Greet: peer.
     """
 
     def Subscribe(self, request, context):
@@ -1327,7 +1333,7 @@ def add_EventServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class EventService:
-    """The durable event stream.
+    """The durable event stream. Role: read; of Greet: peer.
     """
 
     @staticmethod

@@ -6,45 +6,45 @@ certain that nothing was executed and may try again; without it (a lost connecti
 
 from __future__ import annotations
 
+import math
+import time
 from typing import Any, Final, NoReturn
 
-import grpc
 from grpc import aio
 
 from engine.proto import engine_pb2 as pb
 from engine.service import metrics
 from engine.service.commands import Batch, command_result
 from engine.service.core import Sequencer
-from engine.service.errors import (
-    CallRefusedError,
-    InvalidCallError,
-    OverloadedError,
-    UnavailableError,
-)
+from engine.service.errors import CallRefusedError
 
 NOT_EXECUTED_KEY: Final = "qt-not-executed"
 """Trailing metadata: `all`, or of a stream the positions (from 1, with commas) of its requests."""
 
+REASON_KEY: Final = "qt-reason"
+"""Trailing metadata: the name of one of `Error.Reason`."""
+
 Context = aio.ServicerContext[Any, Any]
-_CODES: Final = {
-    UnavailableError: grpc.StatusCode.UNAVAILABLE,
-    OverloadedError: grpc.StatusCode.RESOURCE_EXHAUSTED,
-    InvalidCallError: grpc.StatusCode.INVALID_ARGUMENT,
-}
 
 
 async def refuse(context: Context, error: CallRefusedError, mark: str = "all") -> NoReturn:
     """End the call with the status that belongs to the error."""
-    code = _CODES[type(error)]
+    code, reason = error.code, pb.Error.Reason.Name(error.reason)
     metrics.CALLS_REFUSED.labels(code.name).inc()
-    await context.abort(code, str(error), ((NOT_EXECUTED_KEY, mark),))
+    await context.abort(code, str(error), ((NOT_EXECUTED_KEY, mark), (REASON_KEY, reason)))
     raise AssertionError("abort returned")
+
+
+def deadline_of(context: Context) -> float:
+    """When the caller stops waiting, on the monotonic clock; never, if it set no deadline."""
+    remaining_s = context.time_remaining()
+    return math.inf if remaining_s is None else time.monotonic() + remaining_s
 
 
 async def execute(sequencer: Sequencer, context: Context, batch: Batch) -> pb.CommandResult:
     """Run a single command to its durable result."""
     try:
-        outcome = await sequencer.submit(batch)
+        outcome = await sequencer.submit(batch, deadline_of(context))
     except CallRefusedError as error:
         await refuse(context, error)
     return command_result(outcome.events)

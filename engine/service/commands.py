@@ -1,13 +1,14 @@
 """From gRPC requests to command records, and from event records back to answers.
 
 Invariant: nothing that leaves here for the sequencer can be misread by it: sizes are whole records,
-and what comes over the packed path is a trader's command without an order id of its own making.
+and what comes over the packed path is a command that its sender may send, a PLACE without an order
+id of its own making.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, NoReturn
 
 from engine.proto import engine_pb2 as pb
 from engine.proto.records import (
@@ -19,16 +20,14 @@ from engine.proto.records import (
     EventType,
     pack_command,
 )
-from engine.service.errors import InvalidCallError
+from engine.service.errors import InvalidCallError, NotPermittedError
+from engine.service.roles import OPERATOR_COMMANDS, TRADER_COMMANDS
 
 PACKED_COMMANDS_MAX: Final = 4096
 _TYPE_OFFSET: Final = 0
 _FLAGS_OFFSET: Final = 4
 _ORDER_ID_WORD: Final = 3  # of the record's sixteen 64-bit words
 _WORDS: Final = RECORD_BYTES // 8
-_TRADER_TYPES: Final = frozenset(
-    (CommandType.PLACE, CommandType.CANCEL, CommandType.REDUCE, CommandType.MOVE)
-)
 _PLACE: Final = int(CommandType.PLACE)
 _HEADER_AND_BODY: Final = struct.Struct("<QQqBBHI4q")
 _ORDER_EVENTS: Final = frozenset(
@@ -70,8 +69,11 @@ def single(command: Command) -> Batch:
     return Batch(bytearray(packed), (0,) if command.type == _PLACE else ())
 
 
-def packed(commands: bytes) -> Batch:
-    """A trader's packed batch, checked without looking at each record where it can be avoided."""
+def packed(commands: bytes, *, is_operator: bool = False) -> Batch:
+    """A packed batch, checked without looking at each record where it can be avoided.
+
+    NotPermittedError: a command that only an operator may send, or nobody.
+    """
     count, rest = divmod(len(commands), RECORD_BYTES)
     if rest or not 1 <= count <= PACKED_COMMANDS_MAX:
         raise InvalidCallError(
@@ -80,13 +82,16 @@ def packed(commands: bytes) -> Batch:
         )
     types = commands[_TYPE_OFFSET::RECORD_BYTES]
     kinds = set(types)
-    if not kinds <= _TRADER_TYPES:
-        strange = next(n for n, kind in enumerate(types) if kind not in _TRADER_TYPES)
-        raise InvalidCallError(
-            f"command {strange} was of type {types[strange]}, expected PLACE, CANCEL, REDUCE, MOVE"
+    allowed = OPERATOR_COMMANDS if is_operator else TRADER_COMMANDS
+    if not kinds <= allowed:
+        _refuse_type(types, allowed)
+    if not is_operator and any(
+        flags & CommandFlag.OPERATOR for flags in set(commands[_FLAGS_OFFSET::RECORD_BYTES])
+    ):
+        raise NotPermittedError(
+            "a command had the OPERATOR flag, which is not a trader's",
+            pb.Error.COMMAND_NOT_PERMITTED,
         )
-    if any(flags & CommandFlag.OPERATOR for flags in set(commands[_FLAGS_OFFSET::RECORD_BYTES])):
-        raise InvalidCallError("a command had the OPERATOR flag, which is not a trader's")
     places: tuple[int, ...] = ()
     if _PLACE in kinds:
         places = tuple(n for n, kind in enumerate(types) if kind == _PLACE)
@@ -94,6 +99,20 @@ def packed(commands: bytes) -> Batch:
         if any(order_ids[n] for n in places):
             raise InvalidCallError("a PLACE had an order id, expected 0: the engine gives it")
     return Batch(bytearray(commands), places)
+
+
+def _refuse_type(types: bytes, allowed: frozenset[int]) -> NoReturn:
+    """Say which command it was and why it does not pass."""
+    at = next(n for n, kind in enumerate(types) if kind not in allowed)
+    if types[at] in OPERATOR_COMMANDS:
+        raise NotPermittedError(
+            f"command {at} was {CommandType(types[at]).name}, which needs the role operator",
+            pb.Error.COMMAND_NOT_PERMITTED,
+        )
+    raise InvalidCallError(
+        f"command {at} was of type {types[at]}, expected "
+        f"{', '.join(CommandType(kind).name for kind in sorted(allowed))}"
+    )
 
 
 def request_id(value: bytes) -> bytes:

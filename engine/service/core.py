@@ -9,10 +9,12 @@ durable; queries run between batches, so they too see durable state only; the qu
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from bisect import bisect_left
 from collections.abc import Callable
+from itertools import compress
 from queue import Empty, SimpleQueue
 from typing import Final, NamedTuple, TypeVar, cast
 
@@ -22,10 +24,17 @@ from engine.journal.errors import JournalFullError
 from engine.journal.faults import reach
 from engine.journal.log import CommandLog
 from engine.kernel.interface import Kernel
+from engine.proto import engine_pb2 as pb
 from engine.proto.records import RECORD_BYTES, Command, CommandType, pack_command
 from engine.service import metrics
 from engine.service.commands import Batch
-from engine.service.errors import KernelFailedError, OverloadedError, UnavailableError
+from engine.service.errors import (
+    DeadlinePassedError,
+    ErrorReason,
+    KernelFailedError,
+    OverloadedError,
+    UnavailableError,
+)
 
 RECORD_COMMANDS_MAX: Final = 4096
 QUEUE_COMMANDS_MAX: Final = 65_536
@@ -51,6 +60,7 @@ class _Submission(NamedTuple):
     batch: Batch
     size: int
     answer: asyncio.Future[Outcome]
+    deadline_s: float
 
 
 class _Query(NamedTuple):
@@ -82,8 +92,10 @@ class Sequencer:
         self._waiting_queries = 0
         self._room = asyncio.Event()
         self._room.set()
-        self._refusal: str | None = "the engine is starting"
-        self._no_space: str | None = None
+        self._refusal: UnavailableError | None = UnavailableError(
+            "the engine is starting", pb.Error.STARTING
+        )
+        self._no_space: UnavailableError | None = None
         self._halted = False
         self._loop = asyncio.get_running_loop()
         self._published: asyncio.Future[None] = self._loop.create_future()
@@ -115,25 +127,30 @@ class Sequencer:
     @property
     def refusal(self) -> str | None:
         """Why commands are not taken now, None if they are."""
-        return self._refusal or self._no_space
+        error = self._refusal or self._no_space
+        return None if error is None else str(error)
 
-    def close(self, reason: str) -> None:
+    def close(self, text: str, reason: ErrorReason = pb.Error.STOPPING) -> None:
         """Take no more commands, for this reason."""
-        self._refusal = reason
+        self._refusal = UnavailableError(text, reason)
 
     def open(self) -> None:
         """Take commands."""
         self._refusal = None
 
-    def halt(self, reason: str) -> None:
+    def halt(self, text: str) -> None:
         """Acknowledge nothing any more, not even what is being written now."""
-        self._refusal = reason
+        self._refusal = UnavailableError(text, pb.Error.PEER_AHEAD)
         self._halted = True
 
-    def submit(self, batch: Batch) -> asyncio.Future[Outcome]:
-        """Queue a batch. The future resolves when it is durable."""
+    def submit(self, batch: Batch, deadline_s: float = math.inf) -> asyncio.Future[Outcome]:
+        """Queue a batch. The future resolves when it is durable.
+
+        If its turn comes after `deadline_s` (monotonic), or after the future was cancelled, nothing
+        of it is executed.
+        """
         if self._refusal is not None:
-            raise UnavailableError(self._refusal)
+            raise UnavailableError(str(self._refusal), self._refusal.reason)
         if self._waiting_commands + batch.size > QUEUE_COMMANDS_MAX:
             raise OverloadedError(
                 f"{self._waiting_commands} commands are waiting, at most {QUEUE_COMMANDS_MAX} may"
@@ -142,7 +159,7 @@ class Sequencer:
         self._waiting_commands += batch.size
         if self._waiting_commands > QUEUE_COMMANDS_MAX // 2:
             self._room.clear()
-        self._queue.put(_Submission(batch, batch.size, answer))
+        self._queue.put(_Submission(batch, batch.size, answer, deadline_s))
         return answer
 
     async def room(self) -> None:
@@ -153,10 +170,13 @@ class Sequencer:
     def query(self, ask: Callable[[Kernel], T]) -> asyncio.Future[T]:
         """Run `ask` on the writer thread between two batches."""
         if not self.started or self._stopping:
-            raise UnavailableError(self._refusal or "the engine is stopping")
+            if self._refusal is None:
+                raise UnavailableError("the engine is stopping", pb.Error.STOPPING)
+            raise UnavailableError(str(self._refusal), self._refusal.reason)
         if self._waiting_queries >= QUERIES_WAITING_MAX:
             raise OverloadedError(
-                f"{self._waiting_queries} queries are waiting, the most there may"
+                f"{self._waiting_queries} queries are waiting, the most there may",
+                pb.Error.QUERIES_FULL,
             )
         answer: asyncio.Future[object] = self._loop.create_future()
         self._waiting_queries += 1
@@ -170,7 +190,8 @@ class Sequencer:
 
     async def stop(self) -> None:
         """Finish what is queued, journal a last checkpoint, and end the thread."""
-        self._refusal = self._refusal or "the engine is stopping"
+        if self._refusal is None:
+            self.close("the engine is stopping")
         if not self.started or self._stopping:
             return
         self._stopping = True
@@ -196,10 +217,19 @@ class Sequencer:
         self._forget(submissions)
         if self._no_space is None:
             log.error("disk_full", detail=reason)
-        self._no_space = reason
+        self._no_space = UnavailableError(reason, pb.Error.DISK_FULL)
         for submission in submissions:
             if not submission.answer.done():
-                submission.answer.set_exception(UnavailableError(reason))
+                submission.answer.set_exception(UnavailableError(reason, pb.Error.DISK_FULL))
+
+    def _pass_over(self, submissions: list[_Submission]) -> None:
+        """Tell that nothing of these was executed: their turn came after their deadline."""
+        self._forget(submissions)
+        for submission in submissions:
+            if not submission.answer.done():
+                submission.answer.set_exception(
+                    DeadlinePassedError("the deadline passed before the command had its turn")
+                )
 
     def _found_room(self) -> None:
         self._no_space = None
@@ -288,8 +318,20 @@ class Sequencer:
             self._loop.call_soon_threadsafe(self._found_room)
         return None
 
+    def _in_time(self, submissions: list[_Submission]) -> list[_Submission]:
+        """Those that somebody still waits for; the others are passed over."""
+        now = time.monotonic()
+        late = [each.deadline_s <= now or each.answer.cancelled() for each in submissions]
+        if not any(late):
+            return submissions
+        self._loop.call_soon_threadsafe(self._pass_over, list(compress(submissions, late)))
+        return [each for each, is_late in zip(submissions, late, strict=True) if not is_late]
+
     def _commit(self, submissions: list[_Submission]) -> None:
         kernel = self._kernel
+        submissions = self._in_time(submissions)
+        if not submissions:
+            return
         no_room = self._make_room(sum(submission.size for submission in submissions))
         if no_room is not None:
             self._loop.call_soon_threadsafe(self._turn_away, submissions, no_room)

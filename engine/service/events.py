@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NoReturn
 
-import grpc
 import structlog
 
 from engine.journal.chain import ChainIndex
@@ -23,7 +22,14 @@ from engine.proto import engine_pb2_grpc as pb_grpc
 from engine.proto.stream import CHAIN_GENESIS
 from engine.service.calls import Context, refuse
 from engine.service.core import Sequencer
-from engine.service.errors import OverloadedError, PeerAheadError, UnavailableError
+from engine.service.errors import (
+    HistoryDiffersError,
+    InvalidCallError,
+    OutOfRangeError,
+    OverloadedError,
+    PeerAheadError,
+    UnavailableError,
+)
 from engine.service.peers import PEERS_MAX, Peers, is_peer_name
 
 # ruff: noqa: N802 - the methods carry the names of the gRPC service
@@ -75,9 +81,12 @@ class EventService(pb_grpc.EventServiceServicer):
     ) -> AsyncIterator[pb.EventBatch]:
         """Events from `first` on; without `last` it goes on for ever."""
         if not self._sequencer.started:
-            await refuse(context, UnavailableError("the engine is starting"))
+            await refuse(context, UnavailableError("the engine is starting", pb.Error.STARTING))
         if self._readers >= READERS_MAX:
-            await refuse(context, OverloadedError(f"{self._readers} readers are the most"))
+            await refuse(
+                context,
+                OverloadedError(f"{self._readers} readers are the most", pb.Error.READERS_FULL),
+            )
         self._readers += 1
         loop = asyncio.get_running_loop()
         reader = _Reader(Follower(self._data_dir, first, self._index))
@@ -99,40 +108,47 @@ class EventService(pb_grpc.EventServiceServicer):
     async def Greet(self, request: pb.PeerState, context: Context) -> pb.PeerAnswer:
         name, seq, durable = request.name, request.event_seq, self._sequencer.durable_event_seq
         if not is_peer_name(name) or (len(request.chain) != len(CHAIN_GENESIS) and seq):
-            await context.abort(
-                grpc.StatusCode.INVALID_ARGUMENT,
-                f"peer was {name[:64]!r} with a chain of {len(request.chain)} bytes, "
-                f"expected a name of a-z 0-9 _ . - and {len(CHAIN_GENESIS)} bytes",
+            await refuse(
+                context,
+                InvalidCallError(
+                    f"peer was {name[:64]!r} with a chain of {len(request.chain)} bytes, "
+                    f"expected a name of a-z 0-9 _ . - and {len(CHAIN_GENESIS)} bytes"
+                ),
             )
         if not self._sequencer.started:
-            await refuse(context, UnavailableError("the engine is starting"))
+            await refuse(context, UnavailableError("the engine is starting", pb.Error.STARTING))
         if seq > durable:
             text = f"peer {name} is at event {seq}, but this engine ends at event {durable}"
             self._behind(PeerAheadError(f"{text}: this is an old journal, restore the newest one"))
-            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, text)
+            await refuse(context, HistoryDiffersError(text, pb.Error.PEER_AHEAD))
         loop = asyncio.get_running_loop()
         head = await loop.run_in_executor(self._threads, self._chain.head, seq)
         if seq and head != request.chain:
             log.error("peer_refused", peer=name, event_seq=seq, detail="its chain hash differs")
-            await context.abort(
-                grpc.StatusCode.FAILED_PRECONDITION,
-                f"peer {name} has chain hash {request.chain.hex()} at event {seq}, this journal "
-                f"has {head.hex()}: they are not of the same history",
+            await refuse(
+                context,
+                HistoryDiffersError(
+                    f"peer {name} has chain hash {request.chain.hex()} at event {seq}, this "
+                    f"journal has {head.hex()}: they are not of the same history"
+                ),
             )
         try:
             self._peers.greeted(name)
         except ValueError as error:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{error}, at most {PEERS_MAX}")
+            await refuse(
+                context, OverloadedError(f"{error}, at most {PEERS_MAX}", pb.Error.PEERS_FULL)
+            )
         log.info("peer_greeted", peer=name, event_seq=seq)
         return pb.PeerAnswer(epoch=self._sequencer.epoch, event_seq=durable)
 
     async def _out_of_range(self, context: Context, *seqs: int) -> NoReturn:
-        await context.abort(
-            grpc.StatusCode.OUT_OF_RANGE,
-            f"event sequence was {'..'.join(map(str, seqs))}, expected within "
-            f"1..{self._sequencer.durable_event_seq}",
+        await refuse(
+            context,
+            OutOfRangeError(
+                f"event sequence was {'..'.join(map(str, seqs))}, expected within "
+                f"1..{self._sequencer.durable_event_seq}"
+            ),
         )
-        raise AssertionError("abort returned")
 
     def close(self) -> None:
         """Call when no handler runs any more."""

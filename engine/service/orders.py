@@ -1,8 +1,8 @@
 """OrderService: traders' commands, one at a time or as a pipelined stream of packed batches.
 
 Invariant: answers of a stream leave in the order of its requests. A stream holds a bounded number
-of unanswered requests and reads on only when the sequencer has room, so a fast sender waits instead
-of being refused.
+of unanswered requests and reads on only when the sequencer has room and the caller's rate allows
+it, so a fast sender waits instead of being refused.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ from typing import Final, NamedTuple
 from engine.proto import engine_pb2 as pb
 from engine.proto import engine_pb2_grpc as pb_grpc
 from engine.proto.records import Command, CommandType
-from engine.service.calls import Context, execute, refuse
+from engine.service.calls import Context, deadline_of, execute, refuse
 from engine.service.commands import packed, request_id, single
 from engine.service.core import Outcome, Sequencer
 from engine.service.errors import CallRefusedError
+from engine.service.gate import current_caller
+from engine.service.roles import Role
 
 # ruff: noqa: N802 - the methods carry the names of the gRPC service
 
@@ -81,7 +83,7 @@ class OrderService(pb_grpc.OrderServiceServicer):
     async def SubmitPacked(
         self, request_iterator: AsyncIterator[pb.PackedCommands], context: Context
     ) -> AsyncIterator[pb.PackedResults]:
-        stream = _Stream()
+        stream = _Stream(deadline_of(context))
         reader = asyncio.create_task(self._read(request_iterator, stream))
         try:
             while (item := await stream.next()) is not None:
@@ -104,16 +106,18 @@ class OrderService(pb_grpc.OrderServiceServicer):
 
     async def _read(self, requests: AsyncIterator[pb.PackedCommands], stream: _Stream) -> None:
         """Hand requests to the sequencer; after the first refusal all that follow are refused."""
-        position = 0
+        caller, position = current_caller(), 0
         async for request in requests:
             position += 1
             answer: asyncio.Future[Outcome] | CallRefusedError
             try:
                 if stream.refusal is not None:
                     raise stream.refusal
-                batch = packed(request.commands)
+                caller.require_token()
+                batch = packed(request.commands, is_operator=Role.OPERATOR in caller.roles)
+                await caller.meter.turn()
                 await self._sequencer.room()
-                answer = self._sequencer.submit(batch)
+                answer = self._sequencer.submit(batch, stream.call_deadline_s)
             except CallRefusedError as error:
                 stream.refuse(error)
                 answer = error
@@ -133,7 +137,7 @@ class _Waiting(NamedTuple):
     async def outcome(self) -> Outcome:
         if isinstance(self.answer, CallRefusedError):
             raise self.answer
-        return await self.answer
+        return await asyncio.shield(self.answer)  # a stream that ends calls nothing back
 
 
 class _Stream:
@@ -143,7 +147,8 @@ class _Stream:
     until the sender pauses: a status sent while the other side writes would be lost on it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, call_deadline_s: float) -> None:
+        self.call_deadline_s = call_deadline_s
         self.waiting: asyncio.Queue[_Waiting | None] = asyncio.Queue(STREAM_REQUESTS_MAX)
         self.refusal: CallRefusedError | None = None
         self.refused_positions: list[int] = []

@@ -18,6 +18,7 @@ from typing import Final
 import structlog
 from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
 
 from engine.journal.replay import ReplayStoppedError, recover
 from engine.journal.writer import Journal
@@ -37,24 +38,27 @@ from engine.service.errors import (
     exit_code,
 )
 from engine.service.events import EventService
+from engine.service.gate import Gate
 from engine.service.orders import OrderService
 from engine.service.peers import Peers
 from engine.service.queries import QueryService
 from engine.service.snapshots import SnapshotStarter
+from engine.service.tls import server_credentials
+from engine.service.tokens import Tokens
 from engine.telemetry import TelemetryServer, serve_telemetry
 
-RECEIVE_BYTES_MAX: Final = 1 << 20  # 4096 packed commands are half of it
 SEND_BYTES_MAX: Final = 256 << 20  # one order may sweep a whole book
 GRACE_S: Final = 2.0
 LAST_WORDS_S: Final = 0.2
 SWITCH_INTERVAL_S: Final = 0.0005  # the writer must not wait 5 ms for the interpreter
 SERVICES: Final = ("OrderService", "AdminService", "QueryService", "EventService")
+_STANDARD_SERVICES: Final = (health.SERVICE_NAME, reflection.SERVICE_NAME)
+
+TOKENS_CHECK_S: Final = 1.0
 
 _OPTIONS: Final = (
     ("grpc.so_reuseport", 0),
-    ("grpc.max_receive_message_length", RECEIVE_BYTES_MAX),
     ("grpc.max_send_message_length", SEND_BYTES_MAX),
-    ("grpc.max_concurrent_streams", 1024),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
@@ -89,7 +93,15 @@ class EngineProcess:
         self._events = EventService(
             config.data_dir, self._sequencer, self._peers, self._fall_behind
         )
-        self._server = aio.server(options=_OPTIONS)
+        self._tokens = None if config.token_file is None else Tokens(config.token_file)
+        self._server = aio.server(
+            interceptors=() if self._tokens is None else (Gate(self._tokens),),
+            options=(
+                *_OPTIONS,
+                ("grpc.max_receive_message_length", config.message_bytes),
+                ("grpc.max_concurrent_streams", config.concurrent_streams),
+            ),
+        )
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined] # not in the stubs
         self._telemetry: TelemetryServer | None = None
         self._snapshots = SnapshotStarter(
@@ -102,6 +114,9 @@ class EngineProcess:
         """Bind, then replay; commands are taken only from the end of this on."""
         for signum in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(signum, self._stop_asked.set)
+        if self._tokens is not None:
+            self._loop.add_signal_handler(signal.SIGHUP, self._tokens.reload)
+            self._loop.call_later(TOKENS_CHECK_S, self._check_tokens, self._tokens)
         address = await self._bind()
         try:
             self._kernel = await asyncio.to_thread(self._recover)
@@ -111,7 +126,10 @@ class EngineProcess:
         self._snapshots.start()
         missing = self._peers.missing
         if missing:
-            self._sequencer.close(f"the engine waits for {', '.join(missing)} to greet it")
+            self._sequencer.close(
+                f"the engine waits for {', '.join(missing)} to greet it",
+                pb.Error.WAITING_FOR_PEERS,
+            )
             await self._wait_for_peers(missing)
         if self._stop_asked.is_set():
             return
@@ -124,6 +142,10 @@ class EngineProcess:
             epoch=self._journal.epoch,
             event_seq=self._journal.event_seq,
         )
+
+    def _check_tokens(self, tokens: Tokens) -> None:
+        tokens.reload_if_changed()
+        self._loop.call_later(TOKENS_CHECK_S, self._check_tokens, tokens)
 
     def _recover(self) -> Kernel:
         config = self._config
@@ -152,10 +174,17 @@ class EngineProcess:
         pb_grpc.add_QueryServiceServicer_to_server(QueryService(sequencer), server)
         pb_grpc.add_EventServiceServicer_to_server(self._events, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
+        package = pb.DESCRIPTOR.package
+        reflection.enable_server_reflection(
+            (*(f"{package}.{name}" for name in SERVICES), *_STANDARD_SERVICES), server
+        )
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         host = config.listen.rpartition(":")[0]
         try:
-            port = server.add_insecure_port(config.listen)
+            if config.tls is None:
+                port = server.add_insecure_port(config.listen)
+            else:
+                port = server.add_secure_port(config.listen, server_credentials(config.tls))
         except RuntimeError as error:
             raise PortTakenError(
                 f"address {config.listen} cannot be used, another program may have it: {error}"
@@ -170,7 +199,13 @@ class EngineProcess:
         await server.start()
         address = f"{host}:{port}"
         telemetry_port = self._telemetry.port if self._telemetry else None
-        log.info("listening", address=address, telemetry_port=telemetry_port)
+        log.info(
+            "listening",
+            address=address,
+            telemetry_port=telemetry_port,
+            tls=config.tls is not None,
+            tokens=config.token_file is not None,
+        )
         return address
 
     def _not_ready(self) -> str | None:

@@ -10,8 +10,6 @@ from collections.abc import AsyncIterator, Callable
 from itertools import islice
 from typing import Final, TypeVar
 
-import grpc
-
 from engine.journal.format import SEMANTICS_VERSION
 from engine.kernel.interface import BalanceView, Kernel
 from engine.proto import engine_pb2 as pb
@@ -19,7 +17,7 @@ from engine.proto import engine_pb2_grpc as pb_grpc
 from engine.proto.records import INT64_MAX, CommandFlag
 from engine.service.calls import Context, refuse
 from engine.service.core import Sequencer
-from engine.service.errors import CallRefusedError, InvalidCallError
+from engine.service.errors import CallRefusedError, InvalidCallError, NotFoundError
 
 # ruff: noqa: N802 - the methods carry the names of the gRPC service
 
@@ -97,8 +95,11 @@ class QueryService(pb_grpc.QueryServiceServicer):
         order_id = await self._checked(context, "order id", request.order_id, INT64_MAX)
         _, order = await self._ask(context, lambda kernel: kernel.order(market_id, order_id))
         if order is None:
-            await context.abort(
-                grpc.StatusCode.NOT_FOUND, f"order {order_id} is not open in market {market_id}"
+            await refuse(
+                context,
+                NotFoundError(
+                    f"order {order_id} is not open in market {market_id}", pb.Error.UNKNOWN_ORDER
+                ),
             )
         return pb.Order(**order._asdict())
 
@@ -121,7 +122,10 @@ class QueryService(pb_grpc.QueryServiceServicer):
         depth = await self._checked(context, "depth", request.depth, DEPTH_MAX) or DEPTH_DEFAULT
         event_seq, book = await self._ask(context, lambda kernel: kernel.book(market_id, depth))
         if book is None:
-            await context.abort(grpc.StatusCode.NOT_FOUND, f"market {market_id} is unknown")
+            await refuse(
+                context,
+                NotFoundError(f"market {market_id} is unknown", pb.Error.UNKNOWN_MARKET),
+            )
         bids, asks = book
         return pb.Book(
             event_seq=event_seq,

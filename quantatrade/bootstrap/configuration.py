@@ -29,6 +29,9 @@ EXTERNAL_VARIABLES = {
 }
 DEFAULT_STORE_PORTS = {"postgres": 5432, "redis": 6379, "nats": 4222, "engine": 0}
 _PASSED_ON_PREFIXES = ("QT_", "DJANGO_")
+_ENGINE_ACCESS = (
+    "ENGINE_TOKEN_FILE", "ENGINE_CA_FILE", "ENGINE_CERT_FILE", "ENGINE_KEY_FILE",
+)  # fmt: skip
 _CUSTODY_VARIABLES = (
     "QT_CUSTODY_URL", "QT_CUSTODY_TOKEN", "QT_CUSTODY_WEBHOOK_SECRET", "QT_CUSTODY_WALLETS",
 )  # fmt: skip
@@ -167,7 +170,8 @@ class Configuration:
         passed_on = {
             name: value
             for name, value in self.given.items()
-            if name.startswith(_PASSED_ON_PREFIXES) and name not in _KEPT_BACK
+            if (name.startswith(_PASSED_ON_PREFIXES) and name not in _KEPT_BACK)
+            or name in _ENGINE_ACCESS
         }
         return {
             **passed_on,

@@ -57,6 +57,10 @@ environment:
   DATABASE_MIRROR_URL  owner and the mirror
   REDIS_URL, NATS_URL  Redis and NATS (JetStream) of yours
   ENGINE_ADDRESS       an engine of yours, host:port; its relay runs beside it
+  ENGINE_TOKEN_FILE    where the token for it is, if it wants one
+  ENGINE_CA_FILE       who signs its certificate: makes the connection TLS
+  ENGINE_CERT_FILE     our certificate and its key, if it wants to see one
+  ENGINE_KEY_FILE
   QT_PUBLIC_URL        the address that browsers use
   DJANGO_SECRET_KEY    the key that signs sessions (default: made once, kept in the state)
   EMAIL_URL            where mail goes: smtps://user:password@host (default: no mail is sent)

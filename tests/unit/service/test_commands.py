@@ -21,7 +21,8 @@ from engine.service.commands import (
     request_id,
     single,
 )
-from engine.service.errors import InvalidCallError
+from engine.service.errors import InvalidCallError, NotPermittedError
+from engine.service.roles import TRADER_COMMANDS
 
 PLACE = Command(CommandType.PLACE, market_id=3, user_id=4, price=5, quantity=6)
 CANCEL = Command(CommandType.CANCEL, market_id=3, user_id=4, order_id=77)
@@ -56,14 +57,22 @@ def test_the_size_of_a_batch_has_two_ends() -> None:
             packed(wrong)
 
 
-def test_only_traders_commands_pass() -> None:
+def test_each_role_may_send_its_own_commands() -> None:
+    nobodys = {CommandType.CHECKPOINT, CommandType.TICK}
     for kind in range(256):
         record = bytes([kind]) + bytes(127)
-        if kind in (20, 21, 22, 23):
+        known = kind in set(CommandType) - nobodys
+        if kind in TRADER_COMMANDS:
             assert packed(record).size == 1
-        else:
-            with pytest.raises(InvalidCallError, match=f"command 1 was of type {kind}, expected"):
+        elif known:
+            with pytest.raises(NotPermittedError, match=r"command 1 was [A-Z_]+, which needs"):
                 packed(records(CANCEL) + record)
+        if known:
+            assert packed(record, is_operator=True).size == 1
+        else:
+            for is_operator in (False, True):
+                with pytest.raises(InvalidCallError, match=f"command 1 was of type {kind}, exp"):
+                    packed(records(CANCEL) + record, is_operator=is_operator)
 
 
 def test_a_place_with_an_order_id_and_a_cancel_by_an_operator_do_not_pass() -> None:
@@ -71,8 +80,10 @@ def test_a_place_with_an_order_id_and_a_cancel_by_an_operator_do_not_pass() -> N
         with pytest.raises(InvalidCallError, match="a PLACE had an order id, expected 0"):
             packed(records(PLACE, PLACE._replace(order_id=order_id)))
     for flags in (CommandFlag.OPERATOR, CommandFlag.OPERATOR | CommandFlag.REQUEUE):
-        with pytest.raises(InvalidCallError, match="OPERATOR flag"):
-            packed(records(CANCEL, CANCEL._replace(flags=flags)))
+        forced = records(CANCEL, CANCEL._replace(flags=flags))
+        with pytest.raises(NotPermittedError, match="OPERATOR flag"):
+            packed(forced)
+        assert packed(forced, is_operator=True).size == 2
 
 
 @pytest.mark.parametrize(

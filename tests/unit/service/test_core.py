@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from engine.proto.records import (
 )
 from engine.service.commands import packed, single
 from engine.service.core import QUEUE_COMMANDS_MAX, Outcome, Sequencer
-from engine.service.errors import OverloadedError, UnavailableError
+from engine.service.errors import DeadlinePassedError, OverloadedError, UnavailableError
 
 NEVER_S = 1e6
 LISTING = (
@@ -245,7 +246,7 @@ async def test_a_failed_write_is_reported_and_not_acknowledged(tmp_path: Path) -
     await running.end()
 
 
-async def test_a_caller_that_went_away_disturbs_nothing(running: Running) -> None:
+async def test_a_caller_that_went_away_before_its_turn_disturbs_nothing(running: Running) -> None:
     futures = [running.sequencer.submit(single(PLACE)) for _ in range(10)]
     futures[3].cancel()
     rest = await asyncio.gather(*futures, return_exceptions=True)
@@ -253,10 +254,22 @@ async def test_a_caller_that_went_away_disturbs_nothing(running: Running) -> Non
         [1],
         [2],
         [3],
+        [4],
         [5],
         [6],
         [7],
         [8],
         [9],
-        [10],
     ]
+    assert running.kernel.open_order_count == 9
+
+
+async def test_what_has_its_turn_after_its_deadline_is_not_executed(running: Running) -> None:
+    now = time.monotonic()
+    late = running.sequencer.submit(single(PLACE), now - 1)
+    in_time = running.sequencer.submit(single(PLACE), now + 60)
+    assert order_ids(await in_time) == [1]
+    with pytest.raises(DeadlinePassedError, match="before the command had its turn"):
+        await late
+    assert running.kernel.open_order_count == 1
+    assert order_ids(await running.sequencer.submit(single(PLACE))) == [2]
