@@ -15,13 +15,15 @@ from engine.kernel.codes import (
     DONE,
     EXPIRE_MAKER,
     EXPIRE_TAKER,
+    INT64_MAX,
     ORDER_EXPIRED,
     ORDER_PREVENTED,
+    PPM,
     STP,
 )
 from engine.kernel.compiled.accounts import lock
 from engine.kernel.compiled.events import emit, emit_changed
-from engine.kernel.compiled.fees import notional_of, sum_of
+from engine.kernel.compiled.fees import notional_of, product, sum_of
 from engine.kernel.compiled.layout import (
     BookSidePtr,
     ChunkPtr,
@@ -31,6 +33,7 @@ from engine.kernel.compiled.layout import (
     MarketPtr,
     OrderPtr,
     SweepPtr,
+    TermsPtr,
     i64,
     u32,
 )
@@ -42,7 +45,7 @@ from engine.kernel.compiled.matching import (
     held_account,
     lower,
 )
-from engine.kernel.compiled.symbols import TRAIT_STP
+from engine.kernel.compiled.symbols import TAKER, TRAIT_AMOUNT, TRAIT_STP
 
 
 @cython.cfunc
@@ -182,12 +185,17 @@ def take_off(core: CorePtr, index: u32, lots: i64, other_id: i64, price: i64) ->
 @cython.nogil
 @cython.exceptval(check=False)
 def survey_with_care(core: CorePtr, index: u32, worst_key: i64, sweep: SweepPtr) -> cython.void:
-    """As `survey`, one meeting at a time: own orders that are removed count for nothing."""
+    """As `survey`, one meeting at a time: own orders that are removed count for nothing.
+
+    A MARKET order by amount wants as many lots as `sweep.amount` is worth.
+    """
     order: OrderPtr = core.orders + index
     side: BookSidePtr = side_of(core, order.market, not order.is_bid)
-    sweep.lots = sweep.notional = 0
+    sweep.lots = sweep.notional = sweep.quantity = 0
     sweep.events = 0
-    wanted: i64 = order.leaves
+    sweep.wanted = INT64_MAX if order.traits & TRAIT_AMOUNT else order.leaves
+    if order.traits & TRAIT_AMOUNT and order.is_bid:
+        sweep.amount = without_fee(core.markets + order.market, core.terms + index, sweep.amount)
     section: u32 = side.section_count
     while section:
         section -= 1
@@ -195,32 +203,87 @@ def survey_with_care(core: CorePtr, index: u32, worst_key: i64, sweep: SweepPtr)
         place: u32 = chunk.count
         while place:
             place -= 1
-            if chunk.keys[place] < worst_key or not wanted:
+            if chunk.keys[place] < worst_key or not sweep.wanted:
                 return
-            wanted = survey_level(core, order, core.levels + chunk.levels[place], wanted, sweep)
+            survey_level(core, index, core.levels + chunk.levels[place], sweep)
 
 
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def survey_level(
-    core: CorePtr, taker: OrderPtr, level: LevelPtr, wanted: i64, sweep: SweepPtr
-) -> i64:
-    """Look ahead at one level; return what the taker still wants behind it, 0 if it ends there."""
+def survey_level(core: CorePtr, taker_index: u32, level: LevelPtr, sweep: SweepPtr) -> cython.void:
+    """Look ahead at one level; `sweep.wanted` is 0 if the taker ends there."""
+    taker: OrderPtr = core.orders + taker_index
     market: MarketPtr = core.markets + taker.market
     mode: u32 = taker.traits & TRAIT_STP
+    cost: i64 = 0
+    if taker.traits & TRAIT_AMOUNT:
+        cost = cost_of_lot(market, core.terms + taker_index, taker.is_bid, level.price)
     index: u32 = level.first
-    while index and wanted:
+    while index and sweep.wanted:
         maker: OrderPtr = core.orders + index
-        lots: i64 = lower(wanted, maker.leaves)
+        lots: i64 = lower(sweep.wanted, maker.leaves)
+        if cost:
+            lots = lower(lots, lots_for_amount(sweep.amount, cost, taker.is_bid))
+            if not lots:
+                sweep.wanted = 0
+                return
         sweep.events += 2
         index = maker.next
-        if not is_self_trade(core, taker, maker):
+        is_own: cython.bint = is_self_trade(core, taker, maker)
+        if is_own and mode == EXPIRE_MAKER:
+            continue
+        sweep.quantity += lots
+        if is_own and mode != DECREMENT:
+            sweep.wanted = 0
+            return
+        sweep.wanted -= lots
+        if cost:
+            sweep.amount = amount_left(sweep.amount, cost, lots)
+        if not is_own:
             sweep.lots += lots
             sweep.notional = sum_of(sweep.notional, notional_of(market, level.price, lots))
-        elif mode == EXPIRE_MAKER:
-            continue
-        elif mode != DECREMENT:
-            return 0
-        wanted -= lots
-    return wanted
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def without_fee(market: MarketPtr, terms: TermsPtr, amount: i64) -> i64:
+    """Return what a bid may spend on prices alone if it is to spend so much with the fee (rule 6).
+
+    A fee per lot is part of a lot's cost instead. No step leaves 64 bits.
+    """
+    if not market.is_fee_in_quote or market.is_fee_per_lot:
+        return amount
+    whole: i64 = PPM + terms.rates[TAKER]
+    return amount // whole * PPM + amount % whole * PPM // whole
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def cost_of_lot(market: MarketPtr, terms: TermsPtr, is_bid: u32, price: i64) -> i64:
+    """Return what one lot takes of an amount; INT64_MAX if that leaves 64 bits."""
+    cost: i64 = notional_of(market, price, 1)
+    if is_bid and market.is_fee_per_lot:
+        cost = sum_of(cost, terms.rates[TAKER])
+    return cost if cost > 0 else INT64_MAX
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def lots_for_amount(amount: i64, cost: i64, is_bid: u32) -> i64:
+    """Return the most lots that can be bought, or the least to be sold, for an amount."""
+    lots: i64 = amount // cost
+    if not is_bid and amount % cost:
+        lots += 1
+    return lots
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def amount_left(amount: i64, cost: i64, lots: i64) -> i64:
+    used: i64 = product(lots, cost)
+    return amount - used if 0 <= used < amount else 0

@@ -8,7 +8,7 @@ and `event_seq` rises by one with each.
 import cython
 from cython.cimports.libc.string import memset
 
-from engine.kernel.codes import BID, ORDER_TERMS, REFUSED, REQUEST_REPLAYED
+from engine.kernel.codes import BID, MARKET, ORDER_TERMS, REFUSED, REQUEST_REPLAYED
 from engine.kernel.compiled.layout import CommandPtr, CorePtr, EventPtr, OrderPtr, i64, u32, u64
 
 
@@ -50,6 +50,8 @@ def emit_terms(core: CorePtr, command: CommandPtr) -> cython.void:
     event.flags = command.side == BID
     event.body[0] = command.order_id
     event.body[1] = command.user_id
+    if command.order_type == MARKET:
+        event.body[7] = command.amount
     event.body[8] = command.stp
 
 

@@ -60,7 +60,9 @@ def place_form(command: CommandPtr) -> u32:
     if command.order_type == LIMIT_MAKER:
         return MALFORMED if command.amount else OK
     if command.order_type == MARKET:
-        return MALFORMED if command.price or command.amount else OK
+        if command.price or (command.amount and command.quantity):
+            return MALFORMED
+        return INVALID_AMOUNT if command.amount < 0 else OK
     if command.order_type != FOK_BUDGET or command.price:
         return MALFORMED
     return INVALID_AMOUNT if command.amount <= 0 else OK

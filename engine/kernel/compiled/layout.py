@@ -200,8 +200,10 @@ Table = cython.struct(slots=SlotPtr, count=u64, mask=u64, shift=u32, spare=u32)
 TablePtr = cython.typedef(cython.pointer(Table))
 
 # What a new order would meet: `lots` within its price (at most its own), what they cost at their
-# prices (or TOO_MUCH), and the most events that meeting the orders they belong to can cause.
-Sweep = cython.struct(lots=i64, notional=i64, events=u64)
+# prices (or TOO_MUCH), and the most events that meeting the orders they belong to can cause. Only
+# where it is surveyed with care: the lots that the order must have for it, those it still wants
+# behind what was looked at, and what is left of the amount of a MARKET order by amount.
+Sweep = cython.struct(lots=i64, notional=i64, events=u64, quantity=i64, wanted=i64, amount=i64)
 SweepPtr = cython.typedef(cython.pointer(Sweep))
 
 # The whole kernel. Pools use index 1 upwards; a `*_top` is the lowest index never used, a

@@ -66,7 +66,7 @@ from engine.kernel.compiled.levels import enqueue, reserve_section, side_of
 from engine.kernel.compiled.lookups import find_market, find_order
 from engine.kernel.compiled.matching import end_order, held_account, is_crossing, match, survey
 from engine.kernel.compiled.memory import reserve_events
-from engine.kernel.compiled.symbols import EVENTS_PER_COMMAND, MAKER, TAKER
+from engine.kernel.compiled.symbols import EVENTS_PER_COMMAND, MAKER, TAKER, TRAIT_AMOUNT
 from engine.kernel.compiled.tables import home_of, insert, next_match
 from engine.kernel.compiled.texts import copy_text, has_text, is_same_text, text_key
 
@@ -99,6 +99,8 @@ def content_refusal(core: CorePtr, command: CommandPtr, market: MarketPtr) -> u3
     """Check id, quantity, price, ceiling and filters of a PLACE, and that its products fit."""
     if command.order_id <= 0 or find_order(core, command.order_id):
         return DUPLICATE_ORDER_ID
+    if command.order_type == MARKET and command.amount:
+        return OK  # by amount: the book says how many lots that is
     if command.quantity <= 0:
         return INVALID_QUANTITY
     if command.order_type == LIMIT or command.order_type == LIMIT_MAKER:
@@ -136,6 +138,8 @@ def draft_order(core: CorePtr, command: CommandPtr, user: u32, market_index: u32
     order.order_type = command.order_type
     order.is_listed = 0
     order.traits = cython.cast(u8, command.stp)
+    if command.order_type == MARKET and command.amount:
+        order.traits |= TRAIT_AMOUNT
     terms.quantity = command.quantity
     terms.rates[MAKER] = market.rates[MAKER]
     terms.rates[TAKER] = market.rates[TAKER]
@@ -155,6 +159,8 @@ def first_reserve(core: CorePtr, index: u32, budget: i64, sweep: SweepPtr) -> i6
     market: MarketPtr = core.markets + order.market
     if not order.is_bid:
         return order.leaves * market.lot_atoms
+    if order.traits & TRAIT_AMOUNT:
+        return budget
     if order.order_type == FOK_BUDGET:
         return with_sweep_fee(market, terms, budget, order.leaves)
     if order.order_type == MARKET:
@@ -170,7 +176,7 @@ def value_refusal(core: CorePtr, index: u32, budget: i64, reserve: i64) -> u32:
     order: OrderPtr = core.orders + index
     market: MarketPtr = core.markets + order.market
     if order.order_type == MARKET:
-        return OK
+        return OVERFLOW if product(order.leaves, market.lot_atoms) < 0 else OK
     if reserve < 0:
         return OVERFLOW
     value: i64 = budget if budget else notional_of(market, order.price, order.leaves)
@@ -220,7 +226,10 @@ def place(core: CorePtr, command: CommandPtr, user: u32) -> u32:
     index: u32 = draft_order(core, command, user, market_index)
     order: OrderPtr = core.orders + index
     sweep: Sweep
+    sweep.amount = command.amount
     survey(core, index, cython.address(sweep))
+    if order.traits & TRAIT_AMOUNT:
+        order.leaves = core.terms[index].quantity = sweep.quantity
     reserve: i64 = first_reserve(core, index, command.amount, cython.address(sweep))
     reason = value_refusal(core, index, command.amount, reserve)
     if reason:
@@ -268,7 +277,9 @@ def accept(core: CorePtr, command: CommandPtr, index: u32, reserve: i64) -> cyth
     event.body[1] = command.user_id
     event.body[2] = order.price
     event.body[3] = order.leaves
-    event.body[4] = command.ceiling if command.ceiling else command.amount
+    event.body[4] = command.ceiling
+    if command.order_type == FOK_BUDGET:
+        event.body[4] = command.amount
     event.body[5] = reserve
     event.body[6] = command.order_type | command.time_in_force << 8
     put_text(event, command.text)
@@ -286,7 +297,7 @@ def enter_book(core: CorePtr, command: CommandPtr, index: u32, sweep: SweepPtr) 
     if command.order_type == FOK_BUDGET and not is_budget_met(command, sweep):
         end_order(core, index, ORDER_EXPIRED, 0, BUDGET)
         return
-    if is_crossing(core, order):
+    if order.leaves and is_crossing(core, order):
         match(core, index)
         if not order.leaves:
             return

@@ -21,6 +21,7 @@ SLICE_COMMANDS: Final = 1024  # memory is reserved for so many commands at a tim
 SHORT_SLICE_COMMANDS: Final = 256  # up to here the interpreter lock is kept
 EVENTS_PER_COMMAND: Final = 8  # at most, those about the orders that it meets aside
 TRAIT_STP: Final = 7  # bits of an order's traits: its StpMode
+TRAIT_AMOUNT: Final = 8  # a MARKET order by amount
 CHUNK_LEVELS: Final = 128  # the size of `layout.Chunk`
 CHUNK_LEVELS_MERGED: Final = 64  # neighbours with so many levels together are joined
 SECTIONS_MIN: Final = 4

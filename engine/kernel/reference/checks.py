@@ -59,7 +59,7 @@ def is_symbol(text: bytes) -> bool:
 
 def place_form(fields: Fields) -> int:
     """Check the combination of order type, time in force, budget and ceiling of a PLACE."""
-    (_, side, order_type, tif, flags, stp, _, asset_id, _, _, price, _, amount, ceiling,
+    (_, side, order_type, tif, flags, stp, _, asset_id, _, _, price, quantity, amount, ceiling,
      spare, _, text) = fields  # fmt: skip
     if side > BID or flags or stp > DECREMENT or asset_id or spare:
         return MALFORMED
@@ -72,11 +72,18 @@ def place_form(fields: Fields) -> int:
         return MALFORMED
     if order_type == LIMIT_MAKER:
         return MALFORMED if amount else OK
-    if order_type == MARKET:
-        return MALFORMED if price or amount else OK
-    if order_type != FOK_BUDGET or price:
+    if order_type not in (MARKET, FOK_BUDGET) or price:
         return MALFORMED
+    if order_type == MARKET:
+        return market_form(quantity, amount)
     return Reason.INVALID_AMOUNT if amount <= 0 else OK
+
+
+def market_form(quantity: int, amount: int) -> int:
+    """Check that a MARKET order states a quantity or an amount, and not both."""
+    if amount and quantity:
+        return MALFORMED
+    return Reason.INVALID_AMOUNT if amount < 0 else OK
 
 
 def _form_of(form: Form) -> Callable[[Fields], int]:

@@ -87,7 +87,7 @@ class Exchange:
 
         For `bound` and `terms` see `records.OrderAccepted`.
         """
-        if order.stp:
+        if order.stp or order.quote_atoms:
             self.emit_terms(order)
         self.event_seq += 1
         self.out.append(
@@ -124,7 +124,7 @@ class Exchange:
             0,
             0,
             0,
-            0,
+            order.quote_atoms,
             order.stp,
             0,
         )

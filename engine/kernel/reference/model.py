@@ -226,7 +226,8 @@ class Order:
     `hold_price` is the price up to which a bid's reserve must reach: its ceiling, or its price;
     0 where the reserve is a fixed sum (MARKET, FOK_BUDGET). `side` is where it rests, `opposite`
     what it trades against. `rates`, `cumulative` and `charged` are
-    (maker, taker); the rates are the market's at acceptance.
+    (maker, taker); the rates are the market's at acceptance. `quote_atoms` is the amount of a
+    MARKET order by amount.
     """
 
     __slots__ = (
@@ -243,6 +244,7 @@ class Order:
         "price",
         "quantity",
         "quote",
+        "quote_atoms",
         "rates",
         "reserved",
         "side",
@@ -276,6 +278,7 @@ class Order:
         self.ceiling = ceiling
         self.text = text
         self.stp = 0
+        self.quote_atoms = 0
         self.reserved = 0
         self.rates = market.rates
         self.cumulative = [0, 0]

@@ -50,8 +50,9 @@ def apply_place(x: Exchange, fields: Fields) -> int:
 
 
 def _place(x: Exchange, user: User, fields: Fields) -> int:
-    (_, side, order_type, tif, _, stp, market_id, _, user_id, order_id, price, quantity, budget,
-     ceiling, _, _, text) = fields  # fmt: skip
+    order_type, tif, market_id, user_id, budget, text = (
+        *(fields[2], fields[3], fields[6], fields[8], fields[12], fields[16]),
+    )
     market = x.markets.get(market_id)
     if market is None:
         return Reason.UNKNOWN_MARKET
@@ -60,18 +61,14 @@ def _place(x: Exchange, user: User, fields: Fields) -> int:
     reason = _content_refusal(x, market, fields)
     if reason:
         return reason
-    order = Order(market, user, order_id, order_type, side == BID, price, quantity, ceiling, text)
-    order.stp = stp
+    order = _draft(market, user, fields)
     reserve = _first_reserve(order, budget)
-    if reserve > INT64_MAX and order_type != MARKET:
-        return Reason.OVERFLOW
-    if order_type != MARKET and (
-        (budget or price * quantity * market.tick_lot_atoms) < market.notional_min
-    ):
-        return Reason.NOTIONAL
+    reason = _value_refusal(order, budget, reserve)
+    if reason:
+        return reason
     if text != NO_TEXT and (user_id, text) in x.open_texts:
         return Reason.DUPLICATE_CLIENT_ORDER_ID
-    if order_type == LIMIT_MAKER and order.opposite.is_within(price):
+    if order_type == LIMIT_MAKER and order.opposite.is_within(order.price):
         return Reason.WOULD_TAKE
     accounts = market.accounts.get(user_id)
     if accounts is None:
@@ -86,9 +83,33 @@ def _place(x: Exchange, user: User, fields: Fields) -> int:
     order.base, order.quote = accounts
     accounts[order.is_bid].reserve(reserve)
     order.reserved = reserve
-    x.emit_accepted(order, ceiling or budget, order_type | tif << 8)
+    bound = order.ceiling or (0 if order_type == MARKET else budget)
+    x.emit_accepted(order, bound, order_type | tif << 8)
     _enter_book(x, order, tif, budget)
     return OK
+
+
+def _draft(market: Market, user: User, fields: Fields) -> Order:
+    """Make the order that a PLACE describes; one by amount gets the lots that it is worth now."""
+    (_, side, order_type, _, _, stp, _, _, _, order_id, price, quantity, amount, ceiling, _, _,
+     text) = fields  # fmt: skip
+    order = Order(market, user, order_id, order_type, side == BID, price, quantity, ceiling, text)
+    order.stp = stp
+    if order_type == MARKET and amount:
+        order.quote_atoms = amount
+        order.quantity = order.leaves = survey(order, 0).quantity
+    return order
+
+
+def _value_refusal(order: Order, budget: int, reserve: int) -> int:
+    """Whether what an order is worth leaves int64, or is below the market's least notional."""
+    market = order.market
+    if order.order_type == MARKET:
+        return Reason.OVERFLOW if order.quantity * market.lot_atoms > INT64_MAX else OK
+    if reserve > INT64_MAX:
+        return Reason.OVERFLOW
+    notional = budget or order.price * order.quantity * market.tick_lot_atoms
+    return Reason.NOTIONAL if notional < market.notional_min else OK
 
 
 def _first_order_refusal(x: Exchange, order: Order, reserve: int) -> int:
@@ -116,6 +137,8 @@ def _content_refusal(x: Exchange, market: Market, fields: Fields) -> int:
     order_id, price, quantity, ceiling = fields[9], fields[10], fields[11], fields[13]
     if order_id <= 0 or order_id in x.orders:
         return Reason.DUPLICATE_ORDER_ID
+    if fields[2] == MARKET and fields[12]:
+        return OK  # by amount: the book says how many lots that is
     if quantity <= 0:
         return Reason.INVALID_QUANTITY
     if fields[2] in _PRICED:
@@ -135,10 +158,12 @@ def _first_reserve(order: Order, budget: int) -> int:
     """Return what the order must hold at acceptance."""
     if not order.is_bid:
         return order.quantity * order.market.lot_atoms
+    if order.quote_atoms:
+        return order.quote_atoms
     if order.order_type == FOK_BUDGET:
         return budget + sweep_fee(order, budget, order.quantity)
     if order.order_type == MARKET:
-        lots, notional = survey(order, 0)
+        lots, notional, _ = survey(order, 0)
         return notional + sweep_fee(order, notional, lots)
     return bid_hold(order, order.hold_price, order.quantity)
 
@@ -151,7 +176,7 @@ def _enter_book(x: Exchange, order: Order, tif: int, budget: int) -> None:
     if order.order_type == FOK_BUDGET and not _is_budget_met(order, budget):
         end_order(x, order, ORDER_EXPIRED, reason=Reason.BUDGET)
         return
-    if order.opposite.is_within(order.price):
+    if order.leaves and order.opposite.is_within(order.price):
         match(x, order)
         if not order.leaves:
             return
@@ -166,7 +191,7 @@ def _enter_book(x: Exchange, order: Order, tif: int, budget: int) -> None:
 
 def _is_budget_met(order: Order, budget: int) -> bool:
     """Whether all of it trades at once, for at most (bid) or at least (ask) the budget."""
-    lots, notional = survey(order, 0)
+    lots, notional, _ = survey(order, 0)
     if lots < order.quantity:
         return False
     return notional <= budget if order.is_bid else notional >= budget

@@ -9,15 +9,18 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from engine.proto.records import Command, CommandType, StpMode
+from engine.proto.records import Command, CommandType, OrderType, StpMode
 
 USERS: Final = tuple(range(1, 8))
 _GROUPS: Final = (0, 0, 1, 1, 2, 2**40, -1)
 
 
 def with_care(rng: random.Random, placed: Command) -> Command:
-    """The same order, often with a mode of self-trade prevention."""
+    """The same order, often with a mode of self-trade prevention, or by amount."""
     stp = rng.choices((*StpMode, 5), (60, 10, 10, 10, 20, 0.3))[0]
+    if placed.order_type == OrderType.MARKET and rng.random() < 0.6:
+        amount = rng.choice((1, -1, 99, 10_000, 25_037, 200_000, 10**7, 10**15))
+        placed = placed._replace(quantity=int(rng.random() < 0.02), amount=amount)
     return placed._replace(stp=stp)
 
 
