@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString, mark_safe
 from apps.core.readonly import display
 from apps.core.readonly.pages import Fact, Moment, Section, TimelineSection
 from apps.markets.mirror_apply import catalogue_load
-from apps.mirror.order_life import CHANGES_MAX, LifeStep, order_life
+from apps.mirror.order_life import CHANGES, CHANGES_MAX, LifeStep, order_life
 from apps.trading.admin import OpenOrderAdmin, OrderHistoryAdmin
 from apps.trading.console_reads import TRADES_OF_ORDER_MAX, trades_of_order
 from engine.proto.records import EventType, Reason
@@ -25,6 +25,9 @@ _TONES: Final = {
     EventType.TRADE: display.GOOD,
     EventType.ORDER_REDUCED: display.QUIET,
     EventType.ORDER_MOVED: display.QUIET,
+    EventType.ORDER_TRIGGERED: display.GOOD,
+    EventType.ORDER_AMENDED: display.QUIET,
+    EventType.ORDER_PREVENTED: display.WARN,
     EventType.ORDER_CANCELED: display.WARN,
     EventType.ORDER_EXPIRED: display.WARN,
 }
@@ -43,7 +46,7 @@ def life_section(order: Any) -> TimelineSection:
         event_seqs=sorted(known),
         catalogue=catalogue_load(connection.connection),
     )
-    changes = sum(step.kind in (EventType.ORDER_REDUCED, EventType.ORDER_MOVED) for step in steps)
+    changes = sum(step.kind in CHANGES for step in steps)
     is_whole = len(trades) < TRADES_OF_ORDER_MAX and changes < CHANGES_MAX
     note = "" if is_whole else f"The newest {TRADES_OF_ORDER_MAX} trades and changes."
     moments = [_moment(step) for step in steps]
@@ -63,7 +66,8 @@ def _title(step: LifeStep) -> SafeString:
     at = format_html(" at {}", price) if step.price else ""
     match step.kind:
         case EventType.ORDER_ACCEPTED:
-            return format_html("Accepted: {}{}", quantity, at)
+            waits = ", waits" if step.is_parked else ""
+            return format_html("Accepted: {}{}{}", quantity, at, waits)
         case EventType.TRADE:
             filled = ", filled" if step.is_last else ""
             return format_html("Traded {}{}{}", quantity, at, filled)
@@ -71,11 +75,26 @@ def _title(step: LifeStep) -> SafeString:
             return format_html("Reduced by {}", quantity)
         case EventType.ORDER_MOVED:
             return format_html("Moved to {}", price)
+        case EventType.ORDER_TRIGGERED:
+            return mark_safe("Waits no longer")
+        case EventType.ORDER_AMENDED:
+            return _amended(step, at)
+        case EventType.ORDER_PREVENTED:
+            return format_html("Kept from trading with its own side: {}", quantity)
         case EventType.ORDER_CANCELED:
+            if step.reason is not Reason.NONE and not step.by_operator:
+                return mark_safe("Canceled by the engine")
             who = "an operator" if step.by_operator else "its owner"
             return format_html("Canceled by {}", who)
         case _:
             return mark_safe("Expired")
+
+
+def _amended(step: LifeStep, at: SafeString | str) -> SafeString:
+    if not step.quantity:
+        return format_html("Amended:{}", at)
+    word = "less" if step.quantity > 0 else "more"
+    return format_html("Amended: {} {}{}", _amount(abs(step.quantity), step.base.code), word, at)
 
 
 def _facts(step: LifeStep) -> list[Fact]:

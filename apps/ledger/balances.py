@@ -1,7 +1,7 @@
 """How balances and asset totals change through postings and reservations. Pure: no database.
 
-Invariant: totals change by legs alone and `locked` by reservations alone, so a balance is what its
-legs and the open orders say.
+Invariant: totals change by legs alone, and `locked` by reservations and by legs of holds alone, so
+a balance is what its legs and the open orders say.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from apps.ledger.types import BALANCE_ACCOUNTS, Posting, TransactionKind
+from apps.ledger.types import BALANCE_ACCOUNTS, HOLD_ACCOUNTS, Posting, TransactionKind
 
 AccountKey = tuple[int, int]  # user id, asset id
 _BALANCE_ACCOUNTS: Final = frozenset(BALANCE_ACCOUNTS)
+_HOLD_ACCOUNTS: Final = frozenset(HOLD_ACCOUNTS)
 
 
 @dataclass(slots=True)
@@ -48,6 +49,8 @@ class BalanceChanges:
             elif account in _BALANCE_ACCOUNTS:
                 change = self._change(user_id, asset_id)
                 change.total -= atoms
+                if account in _HOLD_ACCOUNTS:
+                    change.locked -= atoms
                 change.last_event_seq = posting.event_seq
 
     def reserve(self, user_id: int, asset_id: int, atoms: int, event_seq: int) -> None:

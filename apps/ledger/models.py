@@ -23,7 +23,9 @@ from apps.core.choices import enum_check, enum_choices, enum_names
 from apps.ledger.fields import Xid8Field
 from apps.ledger.types import (
     ACCOUNT_CODES,
+    BALANCE_ACCOUNTS,
     CHART,
+    HOLD_ACCOUNTS,
     HOUSE_ACCOUNTS,
     LEG_NUMBER_MAX,
     LEG_NUMBERS_MAX,
@@ -44,8 +46,9 @@ def _user_of_account() -> Q:
     known = Q(user_id__isnull=False)
     trader = known & Q(account__in=TRADER_ACCOUNTS, user_id__gt=HOUSE_USER_ID)
     house = known & Q(account__in=HOUSE_ACCOUNTS, user_id=HOUSE_USER_ID)
-    nobody = Q(user_id__isnull=True) & ~Q(account__in=[*TRADER_ACCOUNTS, *HOUSE_ACCOUNTS])
-    return trader | house | nobody
+    either = known & Q(account__in=HOLD_ACCOUNTS, user_id__gte=HOUSE_USER_ID)
+    nobody = Q(user_id__isnull=True) & ~Q(account__in=BALANCE_ACCOUNTS)
+    return trader | house | either | nobody
 
 
 class Account(models.Model):
@@ -172,7 +175,8 @@ class Balance(models.Model):
     """What one engine account holds of one asset, at the mirror's cursor.
 
     `total` is the negated sum of the account's legs, `locked` the sum of what its open orders
-    reserve. A row, once there, stays; zeros mean that nothing is held now.
+    reserve and of what is on hold for withdrawals. A row, once there, stays; zeros mean that
+    nothing is held now.
     """
 
     id = models.BigIntegerField(primary_key=True, help_text="user id * 65536 + asset id")

@@ -54,9 +54,14 @@ class AccountCode(Enum):
 
 ACCOUNT_CODES: Final = tuple(code.value for code in AccountCode)
 # Legs of these accounts name an engine account, whose balance is the negated sum of them.
-TRADER_ACCOUNTS: Final = (AccountCode.CUSTOMER_FUNDS.value, AccountCode.WITHDRAWAL_HOLD.value)
-HOUSE_ACCOUNTS: Final = (AccountCode.HOUSE_FUNDS.value, AccountCode.FEE_REVENUE.value)
-BALANCE_ACCOUNTS: Final = (AccountCode.CUSTOMER_FUNDS.value, *HOUSE_ACCOUNTS)
+TRADER_ACCOUNTS: Final = (AccountCode.CUSTOMER_FUNDS.value,)
+HOUSE_ACCOUNTS: Final = (
+    AccountCode.HOUSE_FUNDS.value,
+    AccountCode.FEE_REVENUE.value,
+    AccountCode.REBATES.value,
+)
+HOLD_ACCOUNTS: Final = (AccountCode.WITHDRAWAL_HOLD.value,)  # of a trader or of the house
+BALANCE_ACCOUNTS: Final = (*TRADER_ACCOUNTS, *HOUSE_ACCOUNTS, *HOLD_ACCOUNTS)
 
 CHART: Final[dict[AccountCode, tuple[str, AccountClass]]] = {
     AccountCode.CUSTOMER_FUNDS: ("Customer funds", AccountClass.LIABILITY),
@@ -79,6 +84,9 @@ class TransactionKind(Enum):
     WITHDRAWAL = 2
     ADJUSTMENT = 3
     TRADE = 4
+    TRANSFER = 5
+    WITHDRAWAL_HOLD = 6
+    HOLD_RELEASE = 7
 
 
 class Leg(NamedTuple):

@@ -32,6 +32,11 @@ _STATE_ACTIONS: Final[dict[str, tuple[type[OperatorAction], ...]]] = {
     MarketState.TRADING.name: (MarketHalt, MarketCancelOnly),
     MarketState.CANCEL_ONLY.name: (MarketHalt, MarketResume),
     MarketState.HALT.name: (MarketResume, MarketCancelOnly),
+    MarketState.POST_ONLY.name: (MarketHalt, MarketCancelOnly, MarketResume),
+    MarketState.LIMIT_ONLY.name: (MarketHalt, MarketCancelOnly, MarketResume),
+    MarketState.AUCTION.name: (MarketHalt, MarketCancelOnly, MarketResume),
+    MarketState.CLOSED.name: (MarketHalt, MarketResume),
+    MarketState.DELISTED.name: (),  # for ever
 }
 
 

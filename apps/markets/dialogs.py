@@ -31,6 +31,11 @@ STATE_TONES: Final = {
     MarketState.TRADING.name: display.GOOD,
     MarketState.CANCEL_ONLY.name: display.WARN,
     MarketState.HALT.name: display.BAD,
+    MarketState.POST_ONLY.name: display.WARN,
+    MarketState.LIMIT_ONLY.name: display.WARN,
+    MarketState.AUCTION.name: display.WARN,
+    MarketState.CLOSED.name: display.BAD,
+    MarketState.DELISTED.name: display.QUIET,
 }
 CODE_CHARS_MAX: Final = 16
 FEE_DECIMALS: Final = 8

@@ -31,10 +31,12 @@ from apps.markets.mirror_apply import catalogue_load, catalogue_store
 from apps.mirror import sql
 from apps.mirror.archive import chained, pack_rows
 from apps.mirror.derivation import (
+    UNFINISHED_MAX,
     CheckpointSeen,
     Derivation,
     Event,
     orders_named,
+    unfinished_at_end,
     unpacked,
 )
 from apps.mirror.digest import BalanceDigest
@@ -112,6 +114,7 @@ class Books:
         self._connection: Connection | None = None
         self._catalogue = Catalogue()
         self._checkpoint_assets: list[CheckpointAsset] = []
+        self._unfinished: list[Event] = []
 
     def open(self) -> None:
         """Connect and take up the stored position.
@@ -146,6 +149,13 @@ class Books:
             self.position, events_at = _position(row)
             self.booked_us = 0 if events_at is None else time_us(events_at)
             self._catalogue = catalogue_load(connection)
+            self._unfinished = self._load_unfinished(connection)
+
+    def _load_unfinished(self, connection: Connection) -> list[Event]:
+        """Return the newest archived events that wait for what follows them."""
+        last = self.position.last_event_seq
+        rows = connection.execute(sql.READ_NEWEST, (last, UNFINISHED_MAX)).fetchall()
+        return unfinished_at_end(unpacked(b"".join(bytes(row[0]) for row in reversed(rows))))
 
     @property
     def is_open(self) -> bool:
@@ -261,7 +271,9 @@ class Books:
             self._hold(cursor)
             named = orders_named(segment.events)
             stored = open_orders_load(connection, self._catalogue, sorted(named)) if named else []
-            derived = Derivation(self._catalogue, OrderBook(stored), self._checkpoint_assets)
+            derived = Derivation(
+                self._catalogue, OrderBook(stored), self._checkpoint_assets, self._unfinished
+            )
             derived.apply_all(segment.events)
             with cursor.copy(sql.ADD_EVENTS) as copy:
                 copy.write(pack_rows(segment.records, segment.links))
@@ -274,6 +286,7 @@ class Books:
         self.position = position
         self.booked_us = segment.events[-1][0].time_us
         self._checkpoint_assets = derived.checkpoint_assets
+        self._unfinished = derived.unfinished
 
     def _hold(self, cursor: Cursor) -> None:
         held = cursor.execute(sql.HOLD_CURSOR, (self.name, self.position.last_event_seq))

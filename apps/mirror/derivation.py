@@ -3,40 +3,60 @@
 Both the mirror and `verify` stand on it: the mirror stores what it yields, `verify` derives the
 same from the archived events and compares. Invariant: whatever does not fit (an unknown type, an
 unknown market, an order that is not open) raises `PoisonEventError`; nothing is skipped.
+
+Some events mean something only together with those that follow: ORDER_TERMS with its
+ORDER_ACCEPTED, the legs of a transfer with each other. Until the last of them is there they are
+`unfinished`, and go from run to run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Final, NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, ClassVar, Final, NamedTuple
 
 from apps.accounts.mirror_apply import AccountChange, account_change
 from apps.ledger.balances import BalanceChanges
-from apps.ledger.postings import funds_posting, trade_posting
+from apps.ledger.postings import funds_posting, trade_posting, transfer_posting
 from apps.ledger.types import Posting
-from apps.markets.catalogue import MARKET_FACTS, Catalogue
+from apps.markets.catalogue import MARKET_FACTS, Catalogue, MarketFact
 from apps.mirror.errors import PoisonEventError
 from apps.trading.orders import OrderBook
 from apps.trading.types import Fill, ReserveChange
 from engine.proto.records import (
     EVENT_HEADER,
     RECORD_BYTES,
+    CancelAllDone,
     Checkpoint,
     CheckpointAsset,
+    DeadmanSet,
     EventBody,
     EventHeader,
     EventType,
     FundsMoved,
+    FundsTransferred,
+    KillSwitchSet,
+    LegTaken,
+    ListSet,
+    MarketBandsSet,
+    MarketLimitsSet,
+    MarketUncrossed,
     OrderAccepted,
     OrderChanged,
+    OrderPrevented,
+    OrderTerms,
+    RateLimitSet,
     Refused,
     RequestReplayed,
+    SessionSet,
     Trade,
+    TradeGroupSet,
+    UserFeesSet,
     UserSet,
     unpack_event,
 )
 
-_WITHOUT_EFFECT: Final = (Refused, RequestReplayed)
+_ORDER_CHANGES: Final = (OrderChanged, OrderPrevented)
+UNFINISHED_MAX: Final = 8  # events that can wait for the one that completes them
 Event = tuple[EventHeader, EventBody]
 
 
@@ -51,7 +71,8 @@ class CheckpointSeen(NamedTuple):
 class Derivation:
     """Carries the catalogue and open orders forward and collects what is to be stored.
 
-    `checkpoint_assets` goes from run to run: the events of one checkpoint may come in several.
+    `checkpoint_assets` and `unfinished` go from run to run: the events of one checkpoint, of one
+    order or of one transfer may come in several.
     """
 
     def __init__(
@@ -59,6 +80,7 @@ class Derivation:
         catalogue: Catalogue,
         orders: OrderBook,
         checkpoint_assets: Iterable[CheckpointAsset] = (),
+        unfinished: Iterable[Event] = (),
     ) -> None:
         self.catalogue = catalogue
         self.orders = orders
@@ -68,6 +90,7 @@ class Derivation:
         self.accounts: list[AccountChange] = []
         self.checkpoint: CheckpointSeen | None = None
         self.checkpoint_assets = list(checkpoint_assets)
+        self.unfinished = list(unfinished)
 
     def apply_all(self, events: Iterable[Event]) -> None:
         """Take in events in their order. PoisonEventError names the one that does not fit."""
@@ -89,26 +112,51 @@ class Derivation:
         self.checkpoint = None
 
     def _apply(self, header: EventHeader, body: EventBody) -> None:
-        if isinstance(body, Trade):
-            self._trade(header, body)
-        elif isinstance(body, OrderAccepted):
-            market = self.catalogue.markets[header.market_id]
-            self._reserve(header, self.orders.accept(header, body, market))
-        elif isinstance(body, OrderChanged):
-            self._reserve(header, self.orders.change(header, body))
-        elif isinstance(body, FundsMoved):
-            self._post(funds_posting(header, body))
-        elif isinstance(body, UserSet):
-            self.accounts.append(account_change(header, body))
-        elif isinstance(body, MARKET_FACTS):
-            self.catalogue.apply(header, body)
-        elif isinstance(body, CheckpointAsset):
-            self.checkpoint_assets.append(body)
-        elif isinstance(body, Checkpoint):
-            self.checkpoint = CheckpointSeen(header, body, tuple(self.checkpoint_assets))
-            self.checkpoint_assets = []
-        elif not isinstance(body, _WITHOUT_EFFECT):
+        if self.unfinished:
+            self._complete(header, body)
+            return
+        rule = self.RULES.get(type(body))
+        if rule is None:
             raise ValueError(f"no rule for an event of type {header.type}")
+        rule(self, header, body)
+
+    def _complete(self, header: EventHeader, body: EventBody) -> None:
+        """Take in what must follow the unfinished events. ValueError for anything else."""
+        _, before = self.unfinished[-1]
+        if isinstance(before, OrderTerms) and isinstance(body, OrderAccepted):
+            if body.order_id != before.order_id:
+                raise ValueError(
+                    f"order {body.order_id} was accepted after the terms of {before.order_id}"
+                )
+            self.unfinished.clear()
+            self._accept(header, body, before)
+        elif isinstance(before, FundsTransferred) and isinstance(body, FundsTransferred):
+            self._transfer(header, body)
+        else:
+            raise ValueError(f"an event of type {header.type} followed {before}")
+
+    def _transfer(self, header: EventHeader, body: FundsTransferred) -> None:
+        """Take in one leg; with the last one all of them become one transaction."""
+        self.unfinished.append((header, body))
+        legs = [(at, leg) for at, leg in self.unfinished if isinstance(leg, FundsTransferred)]
+        if body.leg != len(legs) or {leg.request_id for _, leg in legs} != {body.request_id}:
+            raise ValueError(f"leg {body.leg} came after {len(legs) - 1} legs of its transfer")
+        if body.leg == body.leg_count:
+            self.unfinished.clear()
+            self._post(transfer_posting(legs))
+
+    def _wait(self, header: EventHeader, body: EventBody) -> None:
+        """Keep an event for the one that completes it."""
+        self.unfinished.append((header, body))
+
+    def _accept(
+        self, header: EventHeader, body: OrderAccepted, terms: OrderTerms | None = None
+    ) -> None:
+        market = self.catalogue.markets[header.market_id]
+        self._reserve(header, self.orders.accept(header, body, market, terms))
+
+    def _change(self, header: EventHeader, body: OrderChanged | OrderPrevented) -> None:
+        self._reserve(header, self.orders.change(header, body))
 
     def _trade(self, header: EventHeader, body: Trade) -> None:
         market = self.catalogue.markets[header.market_id]
@@ -118,13 +166,62 @@ class Derivation:
         for reserve in reserves:
             self._reserve(header, reserve)
 
+    def _fund(self, header: EventHeader, body: FundsMoved) -> None:
+        self._post(funds_posting(header, body))
+
+    def _account(self, header: EventHeader, body: UserSet) -> None:
+        self.accounts.append(account_change(header, body))
+
+    def _list(self, header: EventHeader, body: MarketFact) -> None:
+        self.catalogue.apply(header, body)
+
+    def _total(self, _header: EventHeader, body: CheckpointAsset) -> None:
+        self.checkpoint_assets.append(body)
+
+    def _check(self, header: EventHeader, body: Checkpoint) -> None:
+        self.checkpoint = CheckpointSeen(header, body, tuple(self.checkpoint_assets))
+        self.checkpoint_assets = []
+
+    def _archive(self, _header: EventHeader, _body: EventBody) -> None:
+        """Only the archive keeps it: no order, balance or row of the books changes."""
+
     def _post(self, posting: Posting) -> None:
-        self.catalogue.assets[posting.legs[0].asset_id]  # an unknown asset raises here
+        for leg in posting.legs:
+            self.catalogue.assets[leg.asset_id]  # an unknown asset raises here
         self.postings.append(posting)
         self.balances.post(posting)
 
     def _reserve(self, header: EventHeader, change: ReserveChange) -> None:
         self.balances.reserve(*change, header.event_seq)
+
+    # What each event means for the books, by the type of its body; the one table of it.
+    RULES: ClassVar[dict[type[EventBody], Callable[[Derivation, EventHeader, Any], None]]] = {
+        Trade: _trade,
+        OrderAccepted: _accept,
+        OrderChanged: _change,
+        OrderPrevented: _change,
+        OrderTerms: _wait,
+        FundsMoved: _fund,
+        FundsTransferred: _transfer,
+        UserSet: _account,
+        **dict.fromkeys(MARKET_FACTS, _list),
+        CheckpointAsset: _total,
+        Checkpoint: _check,
+        Refused: _archive,
+        RequestReplayed: _archive,
+        LegTaken: _archive,
+        ListSet: _archive,
+        CancelAllDone: _archive,
+        DeadmanSet: _archive,
+        SessionSet: _archive,
+        KillSwitchSet: _archive,
+        RateLimitSet: _archive,
+        TradeGroupSet: _archive,
+        UserFeesSet: _archive,
+        MarketLimitsSet: _archive,
+        MarketBandsSet: _archive,
+        MarketUncrossed: _archive,
+    }
 
 
 def unpacked(events: bytes | memoryview) -> Iterator[Event]:
@@ -138,6 +235,20 @@ def unpacked(events: bytes | memoryview) -> Iterator[Event]:
             raise PoisonEventError(event_seq, str(error)) from error
 
 
+def unfinished_at_end(events: Iterable[Event]) -> list[Event]:
+    """Return those at the end of `events` that wait for what follows."""
+    waiting: list[Event] = []
+    for event in events:
+        body = event[1]
+        if isinstance(body, OrderTerms):
+            waiting = [event]
+        elif isinstance(body, FundsTransferred) and body.leg < body.leg_count:
+            waiting = [event] if body.leg == 1 else [*waiting, event]
+        else:
+            waiting = []
+    return waiting
+
+
 def orders_named(events: Iterable[Event]) -> set[int]:
     """Return the orders that events speak of and that none of them accepts: stored ones."""
     named: set[int] = set()
@@ -145,7 +256,7 @@ def orders_named(events: Iterable[Event]) -> set[int]:
     for header, body in events:
         if header.type == EventType.ORDER_ACCEPTED:
             accepted.add(body.order_id)  # type: ignore[union-attr]
-        elif isinstance(body, OrderChanged):
+        elif isinstance(body, _ORDER_CHANGES):
             named.add(body.order_id)
         elif isinstance(body, Trade):
             named.update((body.maker_order_id, body.taker_order_id))

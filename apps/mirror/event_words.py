@@ -10,32 +10,51 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 from apps.core.amounts import atoms_decimal
+from apps.core.copy_rows import utc
 from apps.core.readonly.display import amount_text, words
 from apps.markets.catalogue import Catalogue
 from apps.markets.types import AssetTerms, MarketTerms
 from engine.proto.records import (
     AssetAdded,
+    CancelAllDone,
     Checkpoint,
     CheckpointAsset,
     CommandFlag,
     CommandType,
+    DeadmanSet,
     EventBody,
     EventFlag,
     EventHeader,
     FundsMoved,
+    FundsTransferred,
+    KillSwitchSet,
+    LegTaken,
+    ListSet,
+    ListType,
     MarketAdded,
+    MarketBandsSet,
     MarketFeesSet,
     MarketFiltersSet,
+    MarketLimitsSet,
     MarketState,
     MarketStateSet,
+    MarketUncrossed,
     OrderAccepted,
     OrderChanged,
+    OrderPrevented,
+    OrderTerms,
     OrderType,
+    RateLimitSet,
     Reason,
     Refused,
     RequestReplayed,
+    SessionSet,
+    SessionState,
+    StpMode,
     TimeInForce,
     Trade,
+    TradeGroupSet,
+    UserFeesSet,
     UserSet,
     UserStatus,
 )
@@ -62,11 +81,14 @@ def _summary_parts(
     header: EventHeader, body: EventBody, market: MarketTerms | None, catalogue: Catalogue
 ) -> list[str]:
     match body:
-        case OrderAccepted() | OrderChanged() | Trade():
+        case OrderAccepted() | OrderChanged() | OrderPrevented() | OrderTerms() | Trade():
             return _order_parts(header, body, market)
         case FundsMoved():
             moved = _atoms(body.amount_atoms, catalogue.assets.get(body.asset_id))
             return [moved, f"account {body.user_id}", _ascii(body.text)]
+        case FundsTransferred():
+            moved = _atoms(body.amount_atoms, catalogue.assets.get(body.asset_id))
+            return [moved, f"account {body.user_id}", f"leg {body.leg} of {body.leg_count}"]
         case Refused() | RequestReplayed():
             kind = _enum(CommandType, body.command_type)
             order = f"order {body.order_id}" if body.order_id else ""
@@ -79,13 +101,57 @@ def _summary_parts(
         case Checkpoint():
             return [f"{body.row_count:,} accounts", f"digest {body.digest.hex()[:12]}…"]
         case _:
+            return _rule_parts(header, body, market)
+
+
+def _rule_parts(header: EventHeader, body: EventBody, market: MarketTerms | None) -> list[str]:
+    """Return the words of what sets or ends a rule for orders: of a user, a session, a list."""
+    match body:
+        case LegTaken():
+            return [_enum(CommandType, body.command_type), f"leg {body.leg}"]
+        case ListSet():
+            legs = [str(leg) for leg in (body.leg_1, body.leg_2, body.leg_3) if leg]
+            return [_enum(ListType, body.list_type), f"orders {', '.join(legs)}", _reason(header)]
+        case CancelAllDone():
+            return [f"{body.canceled_orders:,} orders canceled", _whose(header, body.user_id)]
+        case DeadmanSet():
+            timeout = f"{body.timeout_ms:,} ms" if body.timeout_ms else "off"
+            return [timeout, _whose(header, body.user_id), _reason(header)]
+        case SessionSet():
+            state = _enum(SessionState, body.state)
+            return [f"session {body.session_id}", state, _whose(header, body.user_id)]
+        case KillSwitchSet():
+            return ["on" if body.is_on else "off", _whose(header, body.user_id)]
+        case RateLimitSet():
+            limit = f"{body.max_orders:,} unfilled orders in {body.window_us / 1e6:g} s"
+            return [limit if body.max_orders else "none", _whose(header, body.user_id)]
+        case TradeGroupSet():
+            group = f"group {body.group_id}" if body.group_id else "no group"
+            return [group, _whose(header, body.user_id)]
+        case UserFeesSet():
+            rates = [f"maker {body.maker_fee:,}", f"taker {body.taker_fee:,}"]
+            return [*(rates if body.is_set else ["as the market"]), _whose(header, body.user_id)]
+        case MarketUncrossed():
+            traded = f"{_lots(body.lots, market)}{_at(body.price_ticks, market)}"
+            return [traded if body.lots else "nothing crossed"]
+        case _:
             return _listing_parts(body)
 
 
+def _whose(header: EventHeader, user_id: int) -> str:
+    if user_id:
+        return f"account {user_id}"
+    return "" if header.market_id else "all accounts"
+
+
 def _order_parts(
-    header: EventHeader, body: OrderAccepted | OrderChanged | Trade, market: MarketTerms | None
+    header: EventHeader,
+    body: OrderAccepted | OrderChanged | OrderPrevented | OrderTerms | Trade,
+    market: MarketTerms | None,
 ) -> list[str]:
-    if isinstance(body, OrderChanged):
+    if isinstance(body, OrderTerms):
+        return [f"order {body.order_id}", f"account {body.user_id}"]
+    if isinstance(body, OrderChanged | OrderPrevented):
         is_done = header.flags & EventFlag.DONE
         left = "ended" if is_done else f"{_lots(body.leaves_lots, market)} left"
         return [_side(header), f"order {body.order_id}", left, _reason(header)]
@@ -103,6 +169,8 @@ def _listing_parts(body: EventBody) -> list[str]:
             return [_ascii(body.text)]
         case MarketStateSet():
             return [_enum(MarketState, body.state)]
+        case MarketBandsSet() | MarketLimitsSet():
+            return ["new limits"]
         case MarketFeesSet():
             return [f"maker {body.maker_fee:,}", f"taker {body.taker_fee:,}"]
         case _:
@@ -141,6 +209,10 @@ def _meaning(
     market = catalogue.markets.get(header.market_id)
     if name in _ENUMS:
         return _enum(_ENUMS[name], value)
+    if name == "state":
+        return _enum(SessionState if isinstance(body, SessionSet) else MarketState, value)
+    if name.endswith("time_us") and value:
+        return f"{utc(value):%Y-%m-%d %H:%M:%S.%f} UTC"
     if name == "terms":
         return _terms(value)
     if name.endswith("asset_id"):
@@ -160,8 +232,9 @@ def _meaning(
 
 _ENUMS: Final[dict[str, type[IntEnum]]] = {
     "command_type": CommandType,
+    "list_type": ListType,
     "status": UserStatus,
-    "state": MarketState,
+    "stp": StpMode,
 }
 
 
@@ -179,11 +252,15 @@ def _asset_of(
         return catalogue.assets.get(ids.get(name, 0))
     if not name.endswith("_atoms"):
         return None
-    if isinstance(body, AssetAdded | FundsMoved | CheckpointAsset):
+    if isinstance(body, AssetAdded | FundsMoved | FundsTransferred | CheckpointAsset):
         return catalogue.assets.get(body.asset_id)
     if market is None:
         return None
     if isinstance(body, MarketFiltersSet):
+        return market.quote
+    if isinstance(body, MarketLimitsSet):
+        return market.base if name.startswith("max_position") else market.quote
+    if isinstance(body, OrderTerms):
         return market.quote
     if isinstance(body, Trade):
         of_bid = is_bid if name.startswith("taker") else not is_bid
@@ -232,7 +309,14 @@ def _reason(header: EventHeader) -> str:
 
 def _terms(terms: int) -> str:
     kind, force = _enum(OrderType, terms & 0xFF), terms >> 8
-    return kind if force == TimeInForce.NONE else f"{kind} {TimeInForce(force).name}"
+    return kind if force == TimeInForce.NONE else f"{kind} {_force(force)}"
+
+
+def _force(force: int) -> str:
+    try:
+        return TimeInForce(force).name
+    except ValueError:
+        return f"unknown ({force})"
 
 
 def _enum(kind: type[IntEnum], value: int) -> str:

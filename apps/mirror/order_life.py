@@ -23,18 +23,26 @@ from engine.proto.records import (
     EventType,
     OrderAccepted,
     OrderChanged,
+    OrderPrevented,
     Reason,
     Trade,
     unpack_event,
 )
 
-CHANGES_MAX: Final = 200  # the newest reductions and moves that are told
+CHANGES_MAX: Final = 200  # the newest changes that are told
+CHANGES: Final = (
+    EventType.ORDER_REDUCED,
+    EventType.ORDER_MOVED,
+    EventType.ORDER_TRIGGERED,
+    EventType.ORDER_AMENDED,
+    EventType.ORDER_PREVENTED,
+)
 _BY_SEQUENCE: Final = "SELECT record FROM mirror_engineevent WHERE event_seq = ANY(%s)"
 # The types as literals, so that the partial index over them is used.
 _CHANGES: Final = f"""
 SELECT record FROM mirror_engineevent
  WHERE substring(record FROM 33 FOR 8) = %s
-   AND type IN ({EventType.ORDER_REDUCED:d}, {EventType.ORDER_MOVED:d})
+   AND type IN ({", ".join(f"{kind:d}" for kind in CHANGES)})
  ORDER BY event_seq DESC LIMIT {CHANGES_MAX:d}
 """  # noqa: S608 - constants only
 
@@ -44,8 +52,9 @@ class LifeStep:
     """One event of an order, from the order's side.
 
     `held` is what it reserves after this event, `held_change` the difference to before; both in
-    `held_asset`. In a trade `counterpart` is (order id, user id) of the other side, and `fee` is
-    this order's, in `fee_asset`. `leaves` is None where the event does not state it.
+    `held_asset`. `quantity` of a change is what it took off; below zero the order grew. In a trade
+    `counterpart` is (order id, user id) of the other side, and `fee` is this order's, in
+    `fee_asset`. `leaves` is None where the event does not state it.
     """
 
     event_seq: int
@@ -63,6 +72,7 @@ class LifeStep:
     is_last: bool = False
     is_taker: bool = False
     by_operator: bool = False
+    is_parked: bool = False
     counterpart: tuple[int, int] | None = None
     trade_id: int | None = None
     fee: Decimal | None = None
@@ -103,7 +113,7 @@ def _held_atoms(order_id: int, body: EventBody) -> int:
     if isinstance(body, Trade):
         is_maker = body.maker_order_id == order_id
         return body.maker_reserved_atoms if is_maker else body.taker_reserved_atoms
-    assert isinstance(body, OrderAccepted | OrderChanged), f"{body} is no event of an order"
+    assert isinstance(body, OrderAccepted | OrderChanged | OrderPrevented), f"{body} is of no order"
     return body.reserved_atoms
 
 
@@ -117,7 +127,7 @@ def _step(
     change_atoms: int,
 ) -> LifeStep:
     held_asset = market.held_asset(is_bid=is_bid)
-    assert isinstance(body, OrderAccepted | OrderChanged | Trade)
+    assert isinstance(body, OrderAccepted | OrderChanged | OrderPrevented | Trade)
     base, quote = market.base, market.quote
     common = LifeStep(
         event_seq=header.event_seq,
@@ -134,7 +144,8 @@ def _step(
     )
     if isinstance(body, Trade):
         return _traded(common, order_id, is_bid, header, body, market)
-    if isinstance(body, OrderChanged):
+    common = replace(common, is_parked=bool(header.flags & EventFlag.PARKED))
+    if isinstance(body, OrderChanged | OrderPrevented):
         return replace(
             common,
             leaves=_lots(body.leaves_lots, market),
@@ -171,8 +182,10 @@ def _traded(
     )
 
 
-def _quantity_lots(body: OrderAccepted | OrderChanged | Trade) -> int:
-    return body.removed_lots if isinstance(body, OrderChanged) else body.quantity_lots
+def _quantity_lots(body: OrderAccepted | OrderChanged | OrderPrevented | Trade) -> int:
+    if isinstance(body, OrderChanged | OrderPrevented):
+        return body.removed_lots
+    return body.quantity_lots
 
 
 def _lots(lots: int, market: MarketTerms) -> Decimal:

@@ -50,5 +50,9 @@ UPDATE mirror_cursor
  WHERE name = %s AND last_event_seq = %s
 """
 
+READ_NEWEST: Final = """
+SELECT record FROM mirror_engineevent WHERE event_seq <= %s ORDER BY event_seq DESC LIMIT %s
+"""
+
 _EVENT: Final = "event_seq, command_seq, type, occurred_at, record, chain"
 ADD_EVENTS: Final = f"COPY mirror_engineevent ({_EVENT}) FROM STDIN (FORMAT binary)"

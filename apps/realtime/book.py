@@ -1,26 +1,34 @@
 """A market's order book as levels, kept from events alone once it was loaded.
 
 The engine states a book at an event sequence; from there every event moves it on. The price of an
-order before a move is not in the event, so prices of orders are remembered from the events that
-told them, and a move of an order that was never heard of makes the book *stale*: it must be loaded
-again. Invariant: a book that is not stale and not crossed is the engine's own at `event_seq`, down
-to its horizon. It is crossed exactly while events of one command are still to come.
+order before a move is not in the event, so orders are remembered from the events that told them,
+and a move of an order that was never heard of makes the book *stale*: it must be loaded again. So
+does the trigger of a parked order that was never heard of, and the end of an auction. Of an iceberg
+only the displayed lots are in the book; how many those are is in the events.
+
+Invariant: a book that is not stale and not crossed is the engine's own at `event_seq`, down to its
+horizon. It is crossed exactly while events of one command are still to come, and in an auction.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
+from apps.trading.types import ORDER_EFFECTS
 from engine.client import Book, Level
 from engine.proto.records import (
     EventBody,
     EventFlag,
     EventHeader,
     EventType,
+    MarketUncrossed,
     OrderAccepted,
     OrderChanged,
+    OrderPrevented,
+    OrderTerms,
     OrderType,
     Side,
     TimeInForce,
@@ -31,9 +39,19 @@ LOAD_DEPTH: Final = 5_000  # levels a side that are asked of the engine
 LEVELS_MAX: Final = 2 * LOAD_DEPTH  # a side is cut back to LOAD_DEPTH beyond this
 PENDING_MAX: Final = 200_000  # events kept while a book is being loaded
 
-_GTC: Final = OrderType.LIMIT | TimeInForce.GTC << 8
-_MAKER: Final = OrderType.LIMIT_MAKER | TimeInForce.NONE << 8
-_RESTING: Final = frozenset({int(_GTC), int(_MAKER)})
+_WITH_LIMIT: Final = frozenset(
+    map(
+        int,
+        (
+            OrderType.LIMIT,
+            OrderType.LIMIT_MAKER,
+            OrderType.STOP_LOSS_LIMIT,
+            OrderType.TAKE_PROFIT_LIMIT,
+        ),
+    )
+)
+_AT_ONCE: Final = frozenset({int(TimeInForce.IOC), int(TimeInForce.FOK)})
+_PRICED: Final = frozenset({int(EventType.ORDER_MOVED), int(EventType.ORDER_AMENDED)})
 
 
 class _MismatchError(Exception):
@@ -97,13 +115,32 @@ class Levels:
         return self._horizon is None or len(self._keys) >= depth
 
 
+@dataclass(slots=True)
+class _Order:
+    """An order as far as events told of it. `display_lots` 0: all of it is shown."""
+
+    price_ticks: int
+    leaves_lots: int
+    display_lots: int
+
+    @property
+    def shown_lots(self) -> int:
+        """What the book shows of it when it comes to rest."""
+        if not self.display_lots:
+            return self.leaves_lots
+        return min(self.display_lots, self.leaves_lots)
+
+
 class MarketBook:
     """Both sides of one market. Stale until it is loaded."""
 
     def __init__(self) -> None:
         self.event_seq = 0
         self._sides = {Side.BID: Levels(Side.BID), Side.ASK: Levels(Side.ASK)}
-        self._prices: dict[int, int] = {}  # of orders that may rest, as far as events told them
+        self._orders: dict[int, _Order] = {}  # that may rest, as far as events told of them
+        self._parked: dict[int, tuple[_Order, bool]] = {}  # and whether they may rest later
+        self._passing = 0  # the newest order that will not rest
+        self._display = (0, 0)  # the order of the newest terms, and what the book shows of it
         self._pending: list[tuple[EventHeader, EventBody]] = []
         self._is_stale = True
         self.generation = 0  # rises when an answer that is under way would come too late
@@ -128,12 +165,13 @@ class MarketBook:
         return self._sides[side].top(depth)
 
     def invalidate(self, *, forget: bool = False) -> None:
-        """Require a load; with `forget` events were missed, so prices are no longer known."""
+        """Require a load; with `forget` events were missed, so orders are no longer known."""
         self._is_stale = True
         self.generation += 1
         self._pending.clear()
         if forget:
-            self._prices.clear()
+            self._orders.clear()
+            self._parked.clear()
 
     def require_depth(self, depth: int) -> None:
         """Require a load if fewer than `depth` levels are left of what was known."""
@@ -176,41 +214,107 @@ class MarketBook:
         side = Side.BID if header.flags & EventFlag.BID else Side.ASK
         if isinstance(body, Trade):
             self._trade(header, body, side, is_news=is_news)
+        elif isinstance(body, OrderTerms):
+            self._display = (body.order_id, body.display_lots)
         elif isinstance(body, OrderAccepted):
-            if body.terms in _RESTING:
-                self._prices[body.order_id] = body.price_ticks
-                if is_news:
-                    self._sides[side].add(body.price_ticks, body.quantity_lots)
-        elif isinstance(body, OrderChanged):
-            self._change(header, body, side, is_news=is_news)
+            self._accept(header, body, side, is_news=is_news)
+        elif isinstance(body, OrderChanged | OrderPrevented):
+            if ORDER_EFFECTS[header.type].is_trigger:
+                self._trigger(body, side, is_news=is_news)
+            elif not header.flags & EventFlag.PARKED:
+                self._change(header, body, side, is_news=is_news)
+            elif header.flags & EventFlag.DONE:
+                self._parked.pop(body.order_id, None)
+        elif isinstance(body, MarketUncrossed) and is_news:
+            self._is_stale = True  # in an auction both sides rested, each at a price of its own
 
-    def _trade(self, header: EventHeader, trade: Trade, taker: Side, *, is_news: bool) -> None:
-        taker_price = self._prices.get(trade.taker_order_id)
+    def _accept(
+        self, header: EventHeader, body: OrderAccepted, side: Side, *, is_news: bool
+    ) -> None:
+        of_order, display_lots = self._display
+        order = _Order(
+            price_ticks=body.price_ticks,
+            leaves_lots=body.quantity_lots,
+            display_lots=display_lots if of_order == body.order_id else 0,
+        )
+        if header.flags & EventFlag.PARKED:
+            self._parked[body.order_id] = (order, rests(body.terms))
+        elif rests(body.terms):
+            self._rest(body.order_id, order, side, is_news=is_news)
+        else:
+            self._passing = body.order_id
+
+    def _trigger(self, change: OrderChanged | OrderPrevented, side: Side, *, is_news: bool) -> None:
+        order, may_rest = self._parked.pop(change.order_id, (None, False))
+        if order is None:
+            self._is_stale = self._is_stale or is_news  # whether it may rest is not known
+        elif may_rest:
+            order.price_ticks, order.leaves_lots = change.price_ticks, change.leaves_lots
+            self._rest(change.order_id, order, side, is_news=is_news)
+        else:
+            self._passing = change.order_id
+
+    def _rest(self, order_id: int, order: _Order, side: Side, *, is_news: bool) -> None:
+        self._orders[order_id] = order
         if is_news:
-            maker = Side.ASK if taker is Side.BID else Side.BID
-            self._sides[maker].add(trade.price_ticks, -trade.quantity_lots)
-            if taker_price is not None:
-                self._sides[taker].add(taker_price, -trade.quantity_lots)
+            self._sides[side].add(order.price_ticks, order.shown_lots)
+
+    def _trade(self, header: EventHeader, trade: Trade, taker_side: Side, *, is_news: bool) -> None:
+        maker_side = Side.ASK if taker_side is Side.BID else Side.BID
+        maker = self._orders.get(trade.maker_order_id)
+        taker = self._orders.get(trade.taker_order_id)
+        lots = trade.quantity_lots
+        if maker is not None:
+            maker.leaves_lots -= lots
+        if is_news:
+            price_ticks = trade.price_ticks if maker is None else maker.price_ticks
+            self._sides[maker_side].add(price_ticks, trade.maker_refilled_lots - lots)
+        if taker is not None:
+            before = taker.shown_lots
+            taker.leaves_lots -= lots
+            if is_news:
+                self._sides[taker_side].add(taker.price_ticks, taker.shown_lots - before)
         if header.flags & EventFlag.MAKER_DONE:
-            self._prices.pop(trade.maker_order_id, None)
+            self._orders.pop(trade.maker_order_id, None)
         if header.flags & EventFlag.DONE:
-            self._prices.pop(trade.taker_order_id, None)
+            self._orders.pop(trade.taker_order_id, None)
 
     def _change(
-        self, header: EventHeader, change: OrderChanged, side: Side, *, is_news: bool
+        self,
+        header: EventHeader,
+        change: OrderChanged | OrderPrevented,
+        side: Side,
+        *,
+        is_news: bool,
     ) -> None:
-        if header.type == EventType.ORDER_EXPIRED:
-            return  # what expires never rested
-        if header.type == EventType.ORDER_MOVED:
-            before = self._prices.get(change.order_id)
-            self._prices[change.order_id] = change.price_ticks
-            if is_news and before is None:
-                self._is_stale = True  # where it stood is not known
-            elif is_news and before is not None:
-                self._sides[side].add(before, -change.leaves_lots)
-                self._sides[side].add(change.price_ticks, change.leaves_lots)
-            return
-        if is_news:
-            self._sides[side].add(change.price_ticks, -change.removed_lots)
+        if change.order_id == self._passing:
+            return  # it never rested
+        known = self._orders.get(change.order_id)
+        was_at, was_shown, shown = change.price_ticks, change.was_shown_lots, change.shown_lots
+        if known is not None:
+            was_at = known.price_ticks
+            if not was_shown and not shown:
+                was_shown = known.shown_lots
+                shown = min(known.display_lots or change.leaves_lots, change.leaves_lots)
+        elif not was_shown and not shown:
+            was_shown, shown = change.leaves_lots + change.removed_lots, change.leaves_lots
         if header.flags & EventFlag.DONE:
-            self._prices.pop(change.order_id, None)
+            self._orders.pop(change.order_id, None)
+        elif known is not None:
+            known.price_ticks, known.leaves_lots = change.price_ticks, change.leaves_lots
+        elif header.type in _PRICED:
+            self._orders[change.order_id] = _Order(
+                price_ticks=change.price_ticks,
+                leaves_lots=change.leaves_lots,
+                display_lots=change.shown_lots,
+            )
+            self._is_stale = self._is_stale or is_news  # where it stood is not known
+            return
+        if is_news and not self._is_stale:
+            self._sides[side].add(was_at, -was_shown)
+            self._sides[side].add(change.price_ticks, shown)
+
+
+def rests(terms: int) -> bool:
+    """Whether an order of this type and time in force stays in the book with what is left of it."""
+    return terms & 0xFF in _WITH_LIMIT and terms >> 8 not in _AT_ONCE

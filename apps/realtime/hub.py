@@ -13,11 +13,13 @@ from typing import Final
 
 from prometheus_client import Gauge
 
+from apps.ledger.postings import FUNDS_RULES
 from apps.realtime.channels import Channel, Subscriber
 from apps.realtime.limits import DEFAULT_LIMITS, RealtimeLimits
 from apps.realtime.listings import Listings
 from apps.realtime.market_feed import MarketFeed
 from apps.realtime.user_feed import UserFeed
+from apps.trading.types import ORDER_EFFECTS
 from engine.client import Asset, Market
 from engine.proto.records import (
     RECORD_BYTES,
@@ -25,8 +27,11 @@ from engine.proto.records import (
     EventHeader,
     EventType,
     FundsMoved,
+    FundsTransferred,
     OrderAccepted,
     OrderChanged,
+    OrderPrevented,
+    OrderTerms,
     Trade,
     unpack_event,
 )
@@ -35,19 +40,31 @@ from engine.proto.stream import StreamBatch
 PRIVATE_CHANNELS: Final = ("orders", "fills", "balances")
 PUBLIC_FEEDS: Final = ("book", "trades", "ticker", "market")
 _TYPE_OFFSET: Final = 24  # of the type's byte in an event's header
-_IGNORED: Final = frozenset(
-    map(
-        int,
-        (
-            EventType.USER_ADDED,
-            EventType.USER_STATUS_SET,
-            EventType.REFUSED,
-            EventType.REQUEST_REPLAYED,
-            EventType.CHECKPOINT_ASSET,
-            EventType.CHECKPOINT,
+# What some channel tells of. Everything else is passed over unread.
+_HEARD: Final = frozenset(
+    {
+        *map(int, ORDER_EFFECTS),
+        *map(int, FUNDS_RULES),
+        *map(
+            int,
+            (
+                EventType.ASSET_ADDED,
+                EventType.MARKET_ADDED,
+                EventType.MARKET_FILTERS_SET,
+                EventType.MARKET_FEES_SET,
+                EventType.MARKET_STATE_SET,
+                EventType.MARKET_UNCROSSED,
+                EventType.FUNDS_TRANSFERRED,
+                EventType.ORDER_TERMS,
+                EventType.ORDER_ACCEPTED,
+                EventType.TRADE,
+            ),
         ),
-    )
+    }
 )
+_OF_ONE_USER: Final = (
+    OrderTerms, OrderAccepted, OrderChanged, OrderPrevented, FundsMoved, FundsTransferred,
+)  # fmt: skip
 _EVENT_SEQ: Final = Gauge("qt_edge_feed_event_seq", "Newest event that the feeds have seen.")
 
 
@@ -117,7 +134,7 @@ class Hub:
         skipped = self.event_seq + 1 - batch.first_event_seq
         touched: dict[int, MarketFeed] = {}
         for offset in range(skipped * RECORD_BYTES, len(batch.events), RECORD_BYTES):
-            if batch.events[offset + _TYPE_OFFSET] in _IGNORED:
+            if batch.events[offset + _TYPE_OFFSET] not in _HEARD:
                 continue
             header, body = unpack_event(batch.events, offset)
             self._apply_event(header, body)
@@ -238,6 +255,6 @@ def _concerned(body: EventBody) -> tuple[int, ...]:
     if isinstance(body, Trade):
         maker, taker = body.maker_user_id, body.taker_user_id
         return (maker,) if maker == taker else (maker, taker)
-    if isinstance(body, OrderAccepted | OrderChanged | FundsMoved):
+    if isinstance(body, _OF_ONE_USER):
         return (body.user_id,)
     return ()

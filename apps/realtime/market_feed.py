@@ -2,13 +2,14 @@
 
 Trades and status go out with the batch of events that brought them; book and ticker are conflated:
 at each tick they say what has changed since the one before. Invariant: a book is published only
-while it is the engine's own (loaded, and not in the middle of a command).
+while it is the engine's own (loaded, and not in the middle of a command). It may be crossed where
+orders rest without meeting: in an auction, and where an auction was interrupted.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import Any, Final
 
 from apps.markets.types import MarketTerms
 from apps.realtime import payloads
@@ -17,9 +18,12 @@ from apps.realtime.channels import Channel
 from apps.realtime.encoding import time_text
 from apps.realtime.limits import RealtimeLimits
 from apps.realtime.ticker import Minute, Ticker
-from engine.proto.records import EventBody, EventHeader, Side, Trade
+from engine.proto.records import EventBody, EventHeader, MarketState, Side, Trade
 
 Published = dict[int, int]
+_MATCHING: Final = frozenset(
+    state.name for state in (MarketState.TRADING, MarketState.POST_ONLY, MarketState.LIMIT_ONLY)
+)
 
 
 class MarketFeed:
@@ -117,7 +121,9 @@ class MarketFeed:
     def tick_book(self) -> None:
         """Publish how the book has changed, and admit those who wait for it."""
         self.book.require_depth(self._limits.book_depth)
-        if not self.book_channel.is_wanted or self.book.is_stale or self.book.is_crossed:
+        if not self.book_channel.is_wanted or self.book.is_stale:
+            return
+        if self.book.is_crossed and self.terms.state in _MATCHING:
             return
         changes = {side: self._show(side) for side in (Side.BID, Side.ASK)}
         if any(changes.values()):

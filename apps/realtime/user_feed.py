@@ -11,12 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from apps.core.amounts import atoms_text
 from apps.markets.grid import price_text, quantity_text
 from apps.markets.types import AssetTerms, MarketTerms
 from apps.realtime import payloads
 from apps.realtime.channels import Channel
 from apps.realtime.encoding import time_text
 from apps.realtime.limits import RealtimeLimits
+from apps.trading.orders import conditions_of
+from apps.trading.types import NO_CONDITIONS, ORDER_EFFECTS, Conditions
 from engine.client import Balances, OpenOrders
 from engine.proto.records import (
     EventBody,
@@ -25,9 +28,12 @@ from engine.proto.records import (
     EventType,
     OrderAccepted,
     OrderChanged,
+    OrderPrevented,
+    OrderTerms,
     OrderType,
     Reason,
     Side,
+    StpMode,
     TimeInForce,
     Trade,
 )
@@ -46,6 +52,8 @@ class OwnOrder:
     price_ticks: int = 0
     quantity_lots: int | None = None
     leaves_lots: int | None = None
+    is_parked: bool = False
+    conditions: Conditions = NO_CONDITIONS
 
     def payload(self, status: str, *, reason: str | None, time_us: int | None) -> dict[str, Any]:
         """Return what its owner is told."""
@@ -63,7 +71,29 @@ class OwnOrder:
             "status": status,
             "reason": reason,
             "time": None if time_us is None else time_text(time_us),
+            **({"waiting": True} if self.is_parked else {}),
+            **_conditions(self.conditions, market),
         }
+
+
+def _conditions(stated: Conditions, market: MarketTerms) -> dict[str, Any]:
+    """Return what an order has beyond the common, and nothing of what it does not have."""
+    told: dict[str, Any] = {}
+    if stated.stop_price_ticks:
+        told["stop_price"] = price_text(stated.stop_price_ticks, market)
+    if stated.trailing_bips:
+        told["trailing_delta_bips"] = stated.trailing_bips
+    if stated.display_lots:
+        told["display_quantity"] = quantity_text(stated.display_lots, market)
+    if stated.expires_us:
+        told["expires_at"] = time_text(stated.expires_us)
+    if stated.list_id:
+        told["list_id"] = stated.list_id
+    if stated.quote_atoms:
+        told["quote_amount"] = atoms_text(stated.quote_atoms, market.quote.decimals)
+    if stated.stp_mode:
+        told["self_trade_prevention"] = StpMode(stated.stp_mode).name
+    return told
 
 
 def _quantity(lots: int | None, market: MarketTerms) -> str | None:
@@ -88,6 +118,7 @@ class UserFeed:
         self._orders_seq = 0  # the snapshot's event; what came before is in it
         self._is_truncated = False
         self._pending: list[tuple[EventHeader, EventBody]] = []
+        self._terms: OrderTerms | None = None  # of the order that is accepted next
         self.generation = 0  # rises when an answer that is under way would come too late
         self._event_seq = 0
         self._balances: dict[int, tuple[int, int]] = {}
@@ -160,9 +191,11 @@ class UserFeed:
         self._event_seq = max(self._event_seq, header.event_seq)
         if isinstance(body, Trade):
             self._trade(header, body)
+        elif isinstance(body, OrderTerms):
+            self._terms = body
         elif isinstance(body, OrderAccepted):
             self._accepted(header, body)
-        elif isinstance(body, OrderChanged):
+        elif isinstance(body, OrderChanged | OrderPrevented):
             self._changed(header, body)
 
     def _keep(self, header: EventHeader, body: EventBody) -> None:
@@ -171,6 +204,7 @@ class UserFeed:
             self.restart(self._markets, self._assets)
 
     def _accepted(self, header: EventHeader, body: OrderAccepted) -> None:
+        terms, self._terms = self._terms, None
         if header.event_seq <= self._orders_seq or header.market_id not in self._markets:
             return
         order = OwnOrder(
@@ -183,21 +217,28 @@ class UserFeed:
             price_ticks=body.price_ticks,
             quantity_lots=body.quantity_lots,
             leaves_lots=body.quantity_lots,
+            is_parked=bool(header.flags & EventFlag.PARKED),
+            conditions=NO_CONDITIONS if terms is None else conditions_of(terms),
         )
         self._orders[order.order_id] = order
         self._tell(header, order, "open")
 
-    def _changed(self, header: EventHeader, body: OrderChanged) -> None:
+    def _changed(self, header: EventHeader, body: OrderChanged | OrderPrevented) -> None:
         if header.event_seq <= self._orders_seq or header.market_id not in self._markets:
             return
-        order = self._order(header, body.order_id, _side(header))
+        order, effect = (
+            self._order(header, body.order_id, _side(header)),
+            ORDER_EFFECTS[header.type],
+        )
         order.leaves_lots = body.leaves_lots
         order.price_ticks = body.price_ticks
-        is_done = bool(header.flags & EventFlag.DONE) or header.type == EventType.ORDER_EXPIRED
-        status = "open"
+        order.is_parked = bool(header.flags & EventFlag.PARKED)
+        is_done, status = bool(header.flags & EventFlag.DONE), "open"
         if is_done:
             self._orders.pop(order.order_id, None)
-            status = "expired" if header.type == EventType.ORDER_EXPIRED else "canceled"
+            status = effect.ended_as.name.lower()
+        elif effect.is_resize and order.quantity_lots is not None:
+            order.quantity_lots -= body.removed_lots
         self._tell(header, order, status)
 
     def _trade(self, header: EventHeader, trade: Trade) -> None:

@@ -11,9 +11,10 @@ from apps.core.engine_gateway import engine_command
 from apps.markets.grid import price_text, quantity_text
 from apps.markets.listed import UnknownMarketError, market_listed
 from apps.markets.types import MarketTerms
+from apps.trading.placing import canceled_of
 from apps.trading.services import open_order_find
 from engine.client import OpenOrder
-from engine.proto.records import OrderChanged, Side
+from engine.proto.records import Side
 
 OBJECT_TYPE: Final = "order"
 
@@ -50,8 +51,7 @@ class OrderForceCancel(OperatorAction):
         outcome = engine_command(
             lambda engine: engine.force_cancel(market_id=market.market_id, order_id=self.order_id)
         )
-        _, body = outcome.events[0]
-        assert isinstance(body, OrderChanged), "a cancel began with another event"
+        _, body = canceled_of(outcome, self.order_id)
         removed = quantity_text(body.removed_lots, market)
         return engine_result(
             outcome,

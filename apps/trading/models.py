@@ -20,6 +20,7 @@ from engine.proto.records import (
     OrderType,
     Reason,
     Side,
+    StpMode,
     TimeInForce,
 )
 
@@ -31,6 +32,7 @@ def _term_checks(table: str) -> list[models.BaseConstraint]:
         enum_check("side", enum_names(Side), name=f"{table}_side_known"),
         enum_check("order_type", enum_names(OrderType), name=f"{table}_type_known"),
         enum_check("time_in_force", enum_names(TimeInForce), name=f"{table}_tif_known"),
+        enum_check("stp_mode", enum_names(StpMode), name=f"{table}_stp_known"),
     ]
 
 
@@ -50,7 +52,7 @@ class OrderTerms(models.Model):
     price = wide_field(help_text="The limit now; 0 if the order has none.")
     ceiling_price = wide_field(help_text="Price up to which a bid holds funds; 0 = its price.")
     budget = amount_field(help_text="Of FOK_BUDGET, in quote; otherwise 0.")
-    quantity = amount_field(help_text="As accepted.")
+    quantity = amount_field(help_text="As accepted, or as its owner amended it last.")
     executed_quantity = amount_field()
     removed_quantity = amount_field(help_text="Taken off without trading.")
     executed_quote = wide_field(help_text="Sum of price x quantity over its fills.")
@@ -60,6 +62,23 @@ class OrderTerms(models.Model):
     client_order_id = models.CharField(max_length=CLIENT_ORDER_ID_CHARS_MAX, blank=True)
     accepted_event_seq = models.BigIntegerField()
     accepted_at = models.DateTimeField()
+    stop_price = wide_field(null=True, help_text="The last price at which it triggers.")
+    trailing_bips = models.IntegerField(
+        null=True, help_text="How far the stop price trails the market, in hundredths of a percent."
+    )
+    display_quantity = amount_field(null=True, help_text="The most of it that the book shows.")
+    expires_at = models.DateTimeField(null=True, help_text="When a GTD order ends.")
+    list_id = models.BigIntegerField(null=True, help_text="The first order of its list.")
+    quote_amount = amount_field(null=True, help_text="Of a market order by quote amount.")
+    stp_mode = models.CharField(
+        max_length=16, choices=enum_choices(StpMode), db_default=StpMode.NONE.name
+    )
+    session_id = models.BigIntegerField(
+        null=True, help_text="The session with whose end it is canceled."
+    )
+    triggered_event_seq = models.BigIntegerField(
+        null=True, help_text="The event after which it waited no longer."
+    )
 
     class Meta:
         abstract = True
@@ -69,11 +88,14 @@ class OrderTerms(models.Model):
 
 
 class OpenOrder(OrderTerms):
-    """An order that rests in the engine's book, at the mirror's cursor."""
+    """An order that rests in the engine's book, or waits outside of it, at the mirror's cursor."""
 
     leaves_quantity = amount_field()
     reserved = amount_field(help_text="Held: quote of a bid, base of an ask.")
     last_event_seq = models.BigIntegerField(help_text="The event that changed it last.")
+    is_parked = models.BooleanField(
+        db_default=False, help_text="Waits for its trigger or its list; not in the book."
+    )
 
     class Meta:
         ordering: ClassVar[list[str]] = ["-order_id"]
@@ -85,7 +107,7 @@ class OpenOrder(OrderTerms):
         constraints: ClassVar[list[models.BaseConstraint]] = [
             *_term_checks("trading_openorder"),
             models.CheckConstraint(
-                condition=Q(leaves_quantity__gt=0)
+                condition=(Q(leaves_quantity__gt=0) | Q(quote_amount__isnull=False))
                 & Q(quantity=F("executed_quantity") + F("removed_quantity") + F("leaves_quantity")),
                 name="trading_openorder_adds_up",
             ),

@@ -11,13 +11,23 @@ from collections.abc import Iterable
 from typing import Final
 
 from apps.markets.types import MarketTerms
-from apps.trading.types import ClosedOrder, ClosedStatus, Fill, Order, ReserveChange
+from apps.trading.types import (
+    NO_CONDITIONS,
+    ORDER_EFFECTS,
+    ClosedOrder,
+    ClosedStatus,
+    Conditions,
+    Fill,
+    Order,
+    ReserveChange,
+)
 from engine.proto.records import (
     EventFlag,
     EventHeader,
-    EventType,
     OrderAccepted,
     OrderChanged,
+    OrderPrevented,
+    OrderTerms,
     OrderType,
     TimeInForce,
     Trade,
@@ -28,14 +38,9 @@ _BID: Final = int(EventFlag.BID)
 _DONE: Final = int(EventFlag.DONE)
 _MAKER_DONE: Final = int(EventFlag.MAKER_DONE)
 _BY_OPERATOR: Final = int(EventFlag.OPERATOR)
-_ORDER_CANCELED: Final = int(EventType.ORDER_CANCELED)
+_PARKED: Final = int(EventFlag.PARKED)
 _TERMS: Final = {
     kind | tif << 8: (int(kind), int(tif)) for kind in OrderType for tif in TimeInForce
-}
-_CLOSING: Final = {
-    EventType.ORDER_CANCELED.value: ClosedStatus.CANCELED,
-    EventType.ORDER_REDUCED.value: ClosedStatus.CANCELED,
-    EventType.ORDER_EXPIRED.value: ClosedStatus.EXPIRED,
 }
 
 
@@ -54,9 +59,13 @@ class OrderBook:
         self.closed: list[ClosedOrder] = []
 
     def accept(
-        self, header: EventHeader, body: OrderAccepted, market: MarketTerms
+        self,
+        header: EventHeader,
+        body: OrderAccepted,
+        market: MarketTerms,
+        terms: OrderTerms | None = None,
     ) -> ReserveChange:
-        """Take in ORDER_ACCEPTED."""
+        """Take in ORDER_ACCEPTED, and the ORDER_TERMS before it if there were any."""
         if body.order_id in self.open:
             raise ContradictionError(f"order {body.order_id} was accepted while open")
         order_type, time_in_force = _TERMS[body.terms]
@@ -75,23 +84,32 @@ class OrderBook:
             accepted_us=header.time_us,
             reserved_atoms=0,
             last_event_seq=header.event_seq,
+            is_parked=bool(header.flags & _PARKED),
+            conditions=NO_CONDITIONS if terms is None else conditions_of(terms),
         )
         self.open[order.order_id] = order
         self.opened.add(order.order_id)
         return _reserve(order, body.reserved_atoms)
 
-    def change(self, header: EventHeader, body: OrderChanged) -> ReserveChange:
-        """Take in ORDER_CANCELED, ORDER_REDUCED, ORDER_MOVED or ORDER_EXPIRED."""
+    def change(self, header: EventHeader, body: OrderChanged | OrderPrevented) -> ReserveChange:
+        """Take in an event about one order that is no trade: one of `ORDER_EFFECTS`."""
         order = self._known(body.order_id, body.user_id, header)
+        effect, ends = ORDER_EFFECTS[header.type], bool(header.flags & _DONE)
         order.price_ticks = body.price_ticks
-        order.removed_lots += body.removed_lots
+        if effect.is_resize and not ends:
+            order.quantity_lots -= body.removed_lots
+        else:
+            order.removed_lots += body.removed_lots
+        if effect.is_trigger:
+            order.is_parked = False
+            order.triggered_event_seq = header.event_seq
         if order.leaves_lots != body.leaves_lots:
             raise ContradictionError(
                 f"order {order.order_id} has {order.leaves_lots} lots left by its earlier events, "
                 f"event {header.event_seq} says {body.leaves_lots}"
             )
         reserve = _reserve(order, body.reserved_atoms)
-        self._note(header, order, ends=bool(header.flags & _DONE))
+        self._note(header, order, ends=ends)
         return reserve
 
     def trade(
@@ -101,6 +119,8 @@ class OrderBook:
         maker = self._known(body.maker_order_id, body.maker_user_id, header)
         taker = self._known(body.taker_order_id, body.taker_user_id, header)
         quote_atoms = body.price_ticks * body.quantity_lots * market.tick_lot_atoms
+        if not taker.leaves_lots and taker.conditions.quote_atoms:
+            taker.quantity_lots += body.quantity_lots  # how much it buys shows as it trades
         for order in (maker, taker):
             order.executed_lots += body.quantity_lots
             order.executed_quote_atoms += quote_atoms
@@ -133,7 +153,7 @@ class OrderBook:
         order.last_event_seq = header.event_seq
         if ends:
             self._close(header, order)
-        elif order.leaves_lots < 1:
+        elif order.leaves_lots < (0 if order.conditions.quote_atoms else 1):
             raise ContradictionError(
                 f"order {order.order_id} has {order.leaves_lots} lots left after event "
                 f"{header.event_seq}, which leaves it open"
@@ -153,16 +173,31 @@ class OrderBook:
             self.opened.discard(order.order_id)
         else:
             self.gone.add(order.order_id)
+        effect = ORDER_EFFECTS.get(header.type)
         self.closed.append(
             ClosedOrder(
                 order=order,
-                status=_CLOSING.get(header.type, ClosedStatus.FILLED),
+                status=ClosedStatus.FILLED if effect is None else effect.ended_as,
                 reason=header.reason,
-                by_operator=bool(header.type == _ORDER_CANCELED and header.flags & _BY_OPERATOR),
+                by_operator=bool(effect and header.flags & _BY_OPERATOR),
                 closed_event_seq=header.event_seq,
                 closed_us=header.time_us,
             )
         )
+
+
+def conditions_of(terms: OrderTerms) -> Conditions:
+    """Return what ORDER_TERMS states."""
+    return Conditions(
+        stop_price_ticks=terms.stop_price_ticks,
+        trailing_bips=terms.delta_bips,
+        display_lots=terms.display_lots,
+        expires_us=terms.expire_time_us,
+        list_id=terms.list_id,
+        quote_atoms=terms.quote_atoms,
+        stp_mode=terms.stp,
+        session_id=terms.session_id,
+    )
 
 
 def _reserve(order: Order, atoms: int) -> ReserveChange:

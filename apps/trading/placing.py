@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from apps.core.amounts import atoms_text
 from apps.markets.grid import lots_of, price_text, quantity_text, quote_text, ticks_of
 from apps.markets.types import MarketTerms
 from apps.trading.errors import OrderTermsError
+from apps.trading.orders import conditions_of
 from apps.trading.statements import OrderFill, OrderStatement, OrderStatus, PlacedOrder, Role
+from apps.trading.types import NO_CONDITIONS, ORDER_EFFECTS, Conditions
 from engine.client import Outcome
 from engine.proto.records import (
     CLIENT_ORDER_ID_CHARS_MAX,
@@ -24,12 +26,14 @@ from engine.proto.records import (
     CommandType,
     EventFlag,
     EventHeader,
-    EventType,
     OrderAccepted,
     OrderChanged,
+    OrderPrevented,
+    OrderTerms,
     OrderType,
     Reason,
     Side,
+    StpMode,
     TimeInForce,
     Trade,
 )
@@ -101,29 +105,46 @@ def cancel_command(
     )
 
 
+def canceled_of(outcome: Outcome, order_id: int) -> tuple[EventHeader, OrderChanged]:
+    """Return what an accepted CANCEL says of its order; others of its list may end before it."""
+    return next(
+        (header, body)
+        for header, body in outcome.events
+        if isinstance(body, OrderChanged) and body.order_id == order_id
+    )
+
+
 def placed_order(outcome: Outcome, market: MarketTerms) -> PlacedOrder:
-    """Return the answer to an accepted PLACE."""
-    (header, accepted), *others = outcome.events
-    assert isinstance(accepted, OrderAccepted), f"a PLACE began with {header}"
-    is_bid = bool(header.flags & EventFlag.BID)
+    """Return the answer to an accepted PLACE.
+
+    Its events may tell of others as well: of makers that self-trade prevention ended, and of stop
+    orders that its trades triggered. They are passed over.
+    """
+    header, accepted = next(
+        (header, body) for header, body in outcome.events if isinstance(body, OrderAccepted)
+    )
+    order_id, is_bid = accepted.order_id, bool(header.flags & EventFlag.BID)
     fee_asset = market.fee_asset(is_bid=is_bid)
     fills: list[OrderFill] = []
     ended: EventHeader | None = None
+    conditions = NO_CONDITIONS
     executed = removed = quote_atoms = fee_atoms = 0
-    for event, body in others:
-        if isinstance(body, Trade):
+    for event, body in outcome.events:
+        if isinstance(body, Trade) and body.taker_order_id == order_id:
             executed += body.quantity_lots
             quote_atoms += body.price_ticks * body.quantity_lots * market.tick_lot_atoms
             fee_atoms += body.taker_fee_atoms
             fills.append(_taken(event, body, market, is_bid=is_bid))
-        elif isinstance(body, OrderChanged):
+            ended = event if event.flags & EventFlag.DONE else ended
+        elif isinstance(body, OrderChanged | OrderPrevented) and body.order_id == order_id:
             removed += body.removed_lots
-            ended = event
-    leaves = accepted.quantity_lots - executed - removed
-    if not leaves and ended is None:
-        ended = others[-1][0]
+            ended = event if event.flags & EventFlag.DONE else ended
+        elif isinstance(body, OrderTerms) and body.order_id == order_id:
+            conditions = conditions_of(body)
+    quantity = max(accepted.quantity_lots, executed + removed)  # by quote amount: as it trades
+    leaves = 0 if ended is not None else quantity - executed - removed
     order = OrderStatement(
-        order_id=accepted.order_id,
+        order_id=order_id,
         client_order_id=accepted.text.decode("ascii"),
         market=market.symbol,
         side=Side(is_bid).name,
@@ -132,7 +153,7 @@ def placed_order(outcome: Outcome, market: MarketTerms) -> PlacedOrder:
         status=_status(ended).name,
         reason=Reason(ended.reason).name if ended is not None else Reason.NONE.name,
         price=price_text(accepted.price_ticks, market) if accepted.price_ticks else None,
-        quantity=quantity_text(accepted.quantity_lots, market),
+        quantity=quantity_text(quantity, market),
         executed_quantity=quantity_text(executed, market),
         removed_quantity=quantity_text(removed, market),
         leaves_quantity=quantity_text(leaves, market),
@@ -143,14 +164,36 @@ def placed_order(outcome: Outcome, market: MarketTerms) -> PlacedOrder:
         accepted_at=instant_of(header.time_us),
         closed_at=instant_of(ended.time_us) if ended is not None else None,
         fills=tuple(fills),
+        is_waiting=ended is None and bool(header.flags & EventFlag.PARKED),
+        **_stated(conditions, market),
     )
     return PlacedOrder(order=order, is_replayed=outcome.replayed, event_seq=header.event_seq)
+
+
+def _stated(conditions: Conditions, market: MarketTerms) -> dict[str, Any]:
+    """Return what an order has beyond the common, as fields of its statement."""
+    stop, display, quote, expires_us = (
+        conditions.stop_price_ticks,
+        conditions.display_lots,
+        conditions.quote_atoms,
+        conditions.expires_us,
+    )
+    return {
+        "stop_price": price_text(stop, market) if stop else None,
+        "trailing_delta_bips": conditions.trailing_bips or None,
+        "display_quantity": quantity_text(display, market) if display else None,
+        "expires_at": instant_of(expires_us) if expires_us else None,
+        "list_id": conditions.list_id or None,
+        "quote_amount": atoms_text(quote, market.quote.decimals) if quote else None,
+        "self_trade_prevention": StpMode(conditions.stp_mode).name,
+    }
 
 
 def _status(ended: EventHeader | None) -> OrderStatus:
     if ended is None:
         return OrderStatus.OPEN
-    return OrderStatus.EXPIRED if ended.type == EventType.ORDER_EXPIRED else OrderStatus.FILLED
+    effect = ORDER_EFFECTS.get(ended.type)
+    return OrderStatus.FILLED if effect is None else OrderStatus[effect.ended_as.name]
 
 
 def _taken(header: EventHeader, trade: Trade, market: MarketTerms, *, is_bid: bool) -> OrderFill:

@@ -6,19 +6,22 @@ row is the order that wrote it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 from apps.core.amounts import decimal_atoms
-from apps.core.copy_rows import boolean, day, instant, numeric, text, time_us
+from apps.core.copy_rows import NULL, boolean, day, instant, numeric, text, time_us
 from apps.markets.types import MarketTerms
-from apps.trading.types import ClosedOrder, Fill, Order
-from engine.proto.records import OrderType, Reason, Side, TimeInForce
+from apps.trading.types import ClosedOrder, Conditions, Fill, Order
+from engine.proto.records import OrderType, Reason, Side, StpMode, TimeInForce
 
 _SIDES: Final = {side.value: side.name for side in Side}
 _TYPES: Final = {kind.value: kind.name for kind in OrderType}
 _TIFS: Final = {kind.value: kind.name for kind in TimeInForce}
 _REASONS: Final = {reason.value: reason.name for reason in Reason}
+_STP_MODES: Final = {mode.value: mode.name for mode in StpMode}
+_NO_CONDITIONS: Final = (NULL,) * 6 + (_STP_MODES[0], NULL)
 
 
 def price_text(ticks: int, market: MarketTerms) -> str:
@@ -55,7 +58,31 @@ def _terms(order: Order) -> tuple[str, ...]:
         text(order.client_order_id),
         str(order.accepted_event_seq),
         instant(order.accepted_us),
+        *_conditions(order),
+        _or_null(order.triggered_event_seq),
     )
+
+
+def _conditions(order: Order) -> tuple[str, ...]:
+    """Return the columns of what an order has beyond the common."""
+    stated, market = order.conditions, order.market
+    if not any(stated):
+        return _NO_CONDITIONS
+    stop, display, quote = stated.stop_price_ticks, stated.display_lots, stated.quote_atoms
+    return (
+        price_text(stop, market) if stop else NULL,
+        _or_null(stated.trailing_bips),
+        quantity_text(display, market) if display else NULL,
+        instant(stated.expires_us) if stated.expires_us else NULL,
+        _or_null(stated.list_id),
+        numeric(quote, market.quote.decimals) if quote else NULL,
+        _STP_MODES[stated.stp_mode],
+        _or_null(stated.session_id),
+    )
+
+
+def _or_null(number: int) -> str:
+    return str(number) if number else NULL
 
 
 def open_row(order: Order) -> tuple[str, ...]:
@@ -65,15 +92,17 @@ def open_row(order: Order) -> tuple[str, ...]:
         quantity_text(order.leaves_lots, order.market),
         numeric(order.reserved_atoms, order.held_asset.decimals),
         str(order.last_event_seq),
+        boolean(order.is_parked),
     )
 
 
-def changed_row(order: Order) -> tuple[int | str, ...]:
+def changed_row(order: Order) -> tuple[int | str | None, ...]:
     """Return what may change in an open order, as `sql.CHANGE_OPEN` takes it."""
     market, fee_decimals = order.market, order.fee_asset.decimals
     return (
         order.order_id,
         price_text(order.price_ticks, market),
+        quantity_text(order.quantity_lots, market),
         quantity_text(order.executed_lots, market),
         quantity_text(order.removed_lots, market),
         numeric(order.executed_quote_atoms, market.quote.decimals),
@@ -82,6 +111,8 @@ def changed_row(order: Order) -> tuple[int | str, ...]:
         quantity_text(order.leaves_lots, market),
         numeric(order.reserved_atoms, order.held_asset.decimals),
         order.last_event_seq,
+        order.is_parked,
+        order.triggered_event_seq or None,
     )
 
 
@@ -129,7 +160,7 @@ def order_of_row(row: tuple[Any, ...], market: MarketTerms) -> Order:
     """Return the open order that a stored row (`sql.OPEN_COLUMNS`) names."""
     (order_id, _, user_id, side, order_type, tif, price, ceiling, budget, *numbers) = row
     quantity, executed, removed, quote, _, maker_fee, taker_fee, client_id, seq, at = numbers[:10]
-    _, reserved, last_event_seq = numbers[10:]
+    triggered_event_seq, _, reserved, last_event_seq, is_parked = numbers[18:]
     is_bid = side == Side.BID.name
     fee_decimals = market.fee_asset(is_bid=is_bid).decimals
     return Order(
@@ -152,6 +183,23 @@ def order_of_row(row: tuple[Any, ...], market: MarketTerms) -> Order:
         executed_quote_atoms=decimal_atoms(quote, market.quote.decimals),
         maker_fee_atoms=decimal_atoms(maker_fee, fee_decimals),
         taker_fee_atoms=decimal_atoms(taker_fee, fee_decimals),
+        is_parked=is_parked,
+        triggered_event_seq=triggered_event_seq or 0,
+        conditions=_conditions_of_row(numbers[10:18], market),
+    )
+
+
+def _conditions_of_row(columns: Sequence[Any], market: MarketTerms) -> Conditions:
+    stop, trailing_bips, display, expires_at, list_id, quote, stp_mode, session_id = columns
+    return Conditions(
+        stop_price_ticks=_ticks(stop or Decimal(), market),
+        trailing_bips=trailing_bips or 0,
+        display_lots=_lots(display or Decimal(), market),
+        expires_us=0 if expires_at is None else time_us(expires_at),
+        list_id=list_id or 0,
+        quote_atoms=decimal_atoms(quote or Decimal(), market.quote.decimals),
+        stp_mode=StpMode[stp_mode],
+        session_id=session_id or 0,
     )
 
 

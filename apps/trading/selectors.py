@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Final, Generic, TypeVar
 
 from django.db.models import Max, Q, QuerySet
@@ -214,7 +215,19 @@ def _order(row: Any, fills: tuple[OrderFill, ...] | None) -> OrderStatement:
         accepted_at=row.accepted_at,
         closed_at=None if is_open else row.closed_at,
         fills=fills,
+        is_waiting=is_open and row.is_parked,
+        self_trade_prevention=row.stp_mode,
+        stop_price=_plain_or_none(row.stop_price),
+        trailing_delta_bips=row.trailing_bips,
+        display_quantity=_plain_or_none(row.display_quantity),
+        expires_at=row.expires_at,
+        list_id=row.list_id,
+        quote_amount=_plain_or_none(row.quote_amount),
     )
+
+
+def _plain_or_none(value: Decimal | None) -> str | None:
+    return None if value is None else plain(value)
 
 
 def _fill(trade: Any, role: Role) -> dict[str, Any]:

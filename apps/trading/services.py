@@ -22,6 +22,7 @@ from apps.trading.errors import UnknownOrderError
 from apps.trading.placing import (
     OrderRequest,
     cancel_command,
+    canceled_of,
     instant_of,
     place_command,
     placed_order,
@@ -29,7 +30,7 @@ from apps.trading.placing import (
 from apps.trading.selectors import closed_order_wait
 from apps.trading.statements import CanceledOrder, OrderStatement, OrderStatus, PlacedOrder
 from engine.client import EngineClient, EngineRefused, OpenOrder
-from engine.proto.records import INT64_MAX, OrderChanged, Reason
+from engine.proto.records import INT64_MAX, Reason
 
 REQUEST_ID_BYTES: Final = 16
 CANCEL_BOOKS_WAIT_S: Final = 1.0
@@ -76,8 +77,7 @@ def order_cancel(
         if refusal.reason is Reason.UNKNOWN_ORDER:
             raise UnknownOrderError(order_id) from refusal
         raise
-    header, body = outcome.events[0]
-    assert isinstance(body, OrderChanged), f"a CANCEL began with {header}"
+    header, body = canceled_of(outcome, order_id)
     whole = None if is_brief else _whole_order(user_id, order_id)
     return CanceledOrder(
         order_id=order_id,

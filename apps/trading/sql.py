@@ -6,8 +6,10 @@ from typing import Final
 
 _TERMS: Final = """order_id, market_id, user_id, side, order_type, time_in_force,
     price, ceiling_price, budget, quantity, executed_quantity, removed_quantity, executed_quote,
-    fee_asset_id, maker_fee, taker_fee, client_order_id, accepted_event_seq, accepted_at"""
-_OPEN: Final = f"{_TERMS}, leaves_quantity, reserved, last_event_seq"
+    fee_asset_id, maker_fee, taker_fee, client_order_id, accepted_event_seq, accepted_at,
+    stop_price, trailing_bips, display_quantity, expires_at, list_id, quote_amount, stp_mode,
+    session_id, triggered_event_seq"""
+_OPEN: Final = f"{_TERMS}, leaves_quantity, reserved, last_event_seq, is_parked"
 _HISTORY: Final = f"{_TERMS}, status, reason, by_operator, closed_event_seq, closed_at, day"
 _TRADE: Final = """event_seq, market_id, trade_id, taker_side, maker_order_id, taker_order_id,
     maker_user_id, taker_user_id, price, quantity, quote_quantity, maker_fee, taker_fee,
@@ -26,15 +28,18 @@ LOAD_SOME_OPEN: Final = f"{LOAD_OPEN} WHERE order_id = ANY(%s)"
 
 CHANGE_OPEN: Final = """
 UPDATE trading_openorder AS stored
-   SET price = now.price, executed_quantity = now.executed_quantity,
+   SET price = now.price, quantity = now.quantity, executed_quantity = now.executed_quantity,
        removed_quantity = now.removed_quantity, executed_quote = now.executed_quote,
        maker_fee = now.maker_fee, taker_fee = now.taker_fee,
        leaves_quantity = now.leaves_quantity, reserved = now.reserved,
-       last_event_seq = now.last_event_seq
+       last_event_seq = now.last_event_seq, is_parked = now.is_parked,
+       triggered_event_seq = now.triggered_event_seq
   FROM unnest(%s::bigint[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[],
-              %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::bigint[])
-       AS now(order_id, price, executed_quantity, removed_quantity, executed_quote,
-              maker_fee, taker_fee, leaves_quantity, reserved, last_event_seq)
+              %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[], %s::numeric[],
+              %s::bigint[], %s::boolean[], %s::bigint[])
+       AS now(order_id, price, quantity, executed_quantity, removed_quantity, executed_quote,
+              maker_fee, taker_fee, leaves_quantity, reserved, last_event_seq, is_parked,
+              triggered_event_seq)
  WHERE stored.order_id = now.order_id
 """
 

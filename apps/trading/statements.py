@@ -11,6 +11,7 @@ from datetime import datetime
 from enum import Enum
 
 from apps.trading.types import ClosedStatus
+from engine.proto.records import StpMode
 
 
 class OrderStatus(Enum):
@@ -58,6 +59,8 @@ class OrderStatement:
     """An order. `quantity` = executed + removed + leaves; `fee` is the sum over all its fills.
 
     `price` is None for an order without a limit. `fills` is None where fills are not told (lists).
+    `is_waiting`: it is not in the book until its trigger or its list comes. The last fields are
+    None where the order has no such thing; `list_id` is the first order of its list.
     """
 
     order_id: int
@@ -80,6 +83,14 @@ class OrderStatement:
     accepted_at: datetime
     closed_at: datetime | None
     fills: tuple[OrderFill, ...] | None
+    is_waiting: bool = False
+    self_trade_prevention: str = StpMode.NONE.name
+    stop_price: str | None = None
+    trailing_delta_bips: int | None = None
+    display_quantity: str | None = None
+    expires_at: datetime | None = None
+    list_id: int | None = None
+    quote_amount: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,18 @@
-"""The words of orders that are not the engine's own, and an order as events leave it."""
+"""The words of orders that are not the engine's own, what an event does to an order, and an order
+as events leave it.
+
+`ORDER_EFFECTS` is the one table of the events that change or end an order. Invariant: books, feeds,
+answers and pages take from it how an event ends an order; none of them lists the types itself.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from apps.markets.types import AssetTerms, MarketTerms
+from engine.proto.records import EventType
 
 
 class ClosedStatus(Enum):
@@ -17,10 +23,51 @@ class ClosedStatus(Enum):
     EXPIRED = 3
 
 
+class OrderEffect(NamedTuple):
+    """What an event whose body is an OrderChanged does to its order.
+
+    `ended_as`: how an order ended that this event ends. `is_resize`: `removed_lots` change what was
+    ordered (negative: more), and not what became of it. `is_trigger`: it waits no longer.
+    """
+
+    ended_as: ClosedStatus
+    is_resize: bool = False
+    is_trigger: bool = False
+
+
+ORDER_EFFECTS: Final[dict[int, OrderEffect]] = {
+    int(EventType.ORDER_CANCELED): OrderEffect(ClosedStatus.CANCELED),
+    int(EventType.ORDER_REDUCED): OrderEffect(ClosedStatus.CANCELED),
+    int(EventType.ORDER_MOVED): OrderEffect(ClosedStatus.CANCELED),
+    int(EventType.ORDER_EXPIRED): OrderEffect(ClosedStatus.EXPIRED),
+    int(EventType.ORDER_TRIGGERED): OrderEffect(ClosedStatus.EXPIRED, is_trigger=True),
+    int(EventType.ORDER_AMENDED): OrderEffect(ClosedStatus.CANCELED, is_resize=True),
+    int(EventType.ORDER_PREVENTED): OrderEffect(ClosedStatus.EXPIRED),
+}
+
+
+class Conditions(NamedTuple):
+    """What an order has beyond the common, as ORDER_TERMS states it. 0 = does not have it."""
+
+    stop_price_ticks: int = 0
+    trailing_bips: int = 0
+    display_lots: int = 0
+    expires_us: int = 0
+    list_id: int = 0
+    quote_atoms: int = 0
+    stp_mode: int = 0
+    session_id: int = 0
+
+
+NO_CONDITIONS: Final = Conditions()
+
+
 @dataclass(slots=True)
 class Order:
     """An order in the engine's own integers. `bound` is a ceiling in ticks, or a budget in atoms
-    for FOK_BUDGET; both fees are in the market's fee asset of its side."""
+    for FOK_BUDGET; both fees are in the market's fee asset of its side. `is_parked`: it waits for
+    its trigger or its list and is not in the book; the event that ended this is
+    `triggered_event_seq`, 0 if there was none."""
 
     order_id: int
     market: MarketTerms
@@ -41,10 +88,13 @@ class Order:
     executed_quote_atoms: int = 0
     maker_fee_atoms: int = 0
     taker_fee_atoms: int = 0
+    is_parked: bool = False
+    triggered_event_seq: int = 0
+    conditions: Conditions = NO_CONDITIONS
 
     @property
     def leaves_lots(self) -> int:
-        """What is left of it in the book."""
+        """What is left of it to be executed."""
         return self.quantity_lots - self.executed_lots - self.removed_lots
 
     @property

@@ -10,7 +10,14 @@ from apps.api.fields import DecimalStringField
 from apps.api.markets.serializers import PageQuery
 from apps.trading.placing import ORDER_TYPES, TIMES_IN_FORCE
 from apps.trading.statements import OrderStatus, Role
-from engine.proto.records import CLIENT_ORDER_ID_CHARS_MAX, INT64_MAX, Side, TimeInForce
+from engine.proto.records import (
+    CLIENT_ORDER_ID_CHARS_MAX,
+    INT64_MAX,
+    OrderType,
+    Side,
+    StpMode,
+    TimeInForce,
+)
 
 SYMBOL_CHARS_MAX: Final = 30
 CLOSED: Final = "CLOSED"
@@ -63,7 +70,7 @@ class OrderBody(serializers.Serializer[Any]):
     client_order_id = serializers.CharField(allow_blank=True)
     market = serializers.CharField()
     side = serializers.ChoiceField(choices=SIDES)
-    type = serializers.ChoiceField(choices=[kind.name for kind in ORDER_TYPES] + ["FOK_BUDGET"])
+    type = serializers.ChoiceField(choices=[kind.name for kind in OrderType])
     time_in_force = serializers.ChoiceField(choices=[time.name for time in TimeInForce])
     status = serializers.ChoiceField(choices=_STATUSES)
     reason = serializers.CharField(help_text="Why it expired, else NONE.")
@@ -79,6 +86,22 @@ class OrderBody(serializers.Serializer[Any]):
     accepted_at = serializers.DateTimeField()
     closed_at = serializers.DateTimeField(allow_null=True)
     fills = OrderFillBody(many=True, allow_null=True)
+    is_waiting = serializers.BooleanField(
+        help_text="Not in the book until its trigger or its list comes."
+    )
+    self_trade_prevention = serializers.ChoiceField(choices=[mode.name for mode in StpMode])
+    stop_price = DecimalStringField(allow_null=True, help_text="The last price that triggers it.")
+    trailing_delta_bips = serializers.IntegerField(
+        allow_null=True, help_text="How far the stop price trails, in hundredths of a percent."
+    )
+    display_quantity = DecimalStringField(allow_null=True, help_text="Of an iceberg.")
+    expires_at = serializers.DateTimeField(allow_null=True, help_text="When a GTD order ends.")
+    list_id = serializers.IntegerField(
+        allow_null=True, help_text="The first order of the list that it belongs to."
+    )
+    quote_amount = DecimalStringField(
+        allow_null=True, help_text="Of a market order by quote amount."
+    )
 
 
 class PlacedOrderBody(serializers.Serializer[Any]):
@@ -128,7 +151,7 @@ class BalanceBody(serializers.Serializer[Any]):
 
     asset = serializers.CharField()
     available = DecimalStringField()
-    locked = DecimalStringField(help_text="Reserved by open orders.")
+    locked = DecimalStringField(help_text="Reserved by open orders, and on hold for withdrawals.")
     total = DecimalStringField()
 
 

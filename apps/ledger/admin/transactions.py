@@ -26,6 +26,9 @@ KIND_TONES = {
     TransactionKind.WITHDRAWAL.name: display.WARN,
     TransactionKind.ADJUSTMENT.name: display.BAD,
     TransactionKind.TRADE.name: display.QUIET,
+    TransactionKind.TRANSFER.name: display.QUIET,
+    TransactionKind.WITHDRAWAL_HOLD.name: display.WARN,
+    TransactionKind.HOLD_RELEASE.name: display.QUIET,
 }
 
 

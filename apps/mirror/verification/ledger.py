@@ -83,7 +83,7 @@ def _verify_sums(report: Report, snapshot: Snapshot) -> None:
             )
     for name, statement, words in (
         ("balances are the sums of their legs", sql.BALANCE_OF_LEGS, "total"),
-        ("locked amounts are what open orders reserve", sql.LOCKED_OF_ORDERS, "locked"),
+        ("locked amounts are what open orders and holds keep", sql.LOCKED_OF_ORDERS, "locked"),
     ):
         with report.check(f"ledger: {name}"):
             if row := snapshot.row(statement):

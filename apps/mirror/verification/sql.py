@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from apps.ledger.types import BALANCE_ACCOUNTS
+from apps.ledger.types import BALANCE_ACCOUNTS, HOLD_ACCOUNTS
 
 CURSOR: Final = """
 SELECT last_event_seq, last_transaction, chain, digest, row_count, halted_reason
@@ -45,17 +45,24 @@ SELECT user_id, asset_id, balance.total, legs.total
  ORDER BY user_id, asset_id LIMIT 1
 """  # noqa: S608 - constants only
 
-LOCKED_OF_ORDERS: Final = """
-SELECT user_id, asset_id, balance.locked, orders.reserved
+LOCKED_OF_ORDERS: Final = f"""
+WITH parts AS (
+    SELECT open.user_id,
+           CASE open.side WHEN 'BID' THEN market.quote_asset_id
+                          ELSE market.base_asset_id END AS asset_id,
+           open.reserved AS amount
+      FROM trading_openorder AS open JOIN markets_market AS market USING (market_id)
+     UNION ALL
+    SELECT user_id, asset_id, -amount FROM ledger_leg
+     WHERE account IN ({", ".join(f"'{code}'" for code in HOLD_ACCOUNTS)})
+)
+SELECT user_id, asset_id, balance.locked, sums.locked
   FROM ledger_balance AS balance
-  FULL JOIN (SELECT open.user_id, sum(open.reserved) AS reserved,
-                    CASE open.side WHEN 'BID' THEN market.quote_asset_id
-                                   ELSE market.base_asset_id END AS asset_id
-               FROM trading_openorder AS open JOIN markets_market AS market USING (market_id)
-              GROUP BY 1, 3) AS orders USING (user_id, asset_id)
- WHERE coalesce(balance.locked, 0) <> coalesce(orders.reserved, 0)
+  FULL JOIN (SELECT user_id, asset_id, sum(amount) AS locked FROM parts
+              GROUP BY user_id, asset_id) AS sums USING (user_id, asset_id)
+ WHERE coalesce(balance.locked, 0) <> coalesce(sums.locked, 0)
  ORDER BY user_id, asset_id LIMIT 1
-"""
+"""  # noqa: S608 - constants only
 
 TOTAL_OF_BALANCES: Final = """
 SELECT asset_id, stored.held, sums.held

@@ -22,6 +22,7 @@ from apps.trading.actions import OrderForceCancel
 from apps.trading.console_reads import named
 from apps.trading.models import OpenOrder, OrderHistory, OrderTerms
 from apps.trading.types import ClosedStatus
+from engine.proto.records import StpMode
 
 STATUS_TONES = {
     ClosedStatus.FILLED.name: display.GOOD,
@@ -94,6 +95,34 @@ class _OrderAdmin(ReadOnlyModelAdmin):
         """Name the order."""
         return f"Order {record.order_id} · {record.symbol}"
 
+    def condition_facts(self, record: Any) -> list[Fact]:
+        """Return what the order has beyond the common."""
+        facts: list[Fact] = []
+        if record.stop_price is not None:
+            facts.append(Fact("Stop price", display.amount(record.stop_price, record.quote)))
+        if record.trailing_bips is not None:
+            percent = f"{record.trailing_bips / 100:g} %"
+            facts.append(Fact("Trails by", percent, "from the best price since it was accepted"))
+        if record.display_quantity is not None:
+            shown = display.amount(record.display_quantity, record.base)
+            facts.append(Fact("Displayed", shown, "the most that the book shows of it"))
+        if record.quote_amount is not None:
+            amount = display.amount(record.quote_amount, record.quote)
+            facts.append(Fact("Quote amount", amount, "in place of a quantity"))
+        if record.expires_at is not None:
+            facts.append(Fact("Ends at (UTC)", display.instant(record.expires_at)))
+        if record.list_id is not None:
+            first = display.record_link("trading_openorder", record.list_id)
+            facts.append(Fact("List", first, "the first order of its list"))
+        if record.stp_mode != StpMode.NONE.name:
+            facts.append(Fact("Self-trade prevention", record.get_stp_mode_display()))
+        if record.session_id is not None:
+            facts.append(Fact("Session", display.identity(record.session_id), "ends with it"))
+        if record.triggered_event_seq is not None:
+            event = display.record_link("mirror_engineevent", record.triggered_event_seq)
+            facts.append(Fact("Triggered by event", event))
+        return facts
+
     def term_facts(self, record: Any) -> list[Fact]:
         """Return what was asked for."""
         facts = [
@@ -149,9 +178,16 @@ class OpenOrderAdmin(_OrderAdmin):
         """An open order can be canceled."""
         return operations_for(request, record.order_id, OrderForceCancel)
 
+    @admin.display(description="State")
+    def state(self, order: OpenOrder) -> SafeString:
+        """In the book, or not yet."""
+        if order.is_parked:
+            return display.pill("Waiting", display.WARN)
+        return display.pill("Open", display.GOOD)
+
     @admin.display(description="Leaves")
     def amount_leaves(self, order: Any) -> SafeString:
-        """What still rests."""
+        """What is still to be executed."""
         return display.amount(order.leaves_quantity, order.base)
 
     @admin.display(description="Reserved")
@@ -167,12 +203,19 @@ class OpenOrderAdmin(_OrderAdmin):
     def sections(self, _request: HttpRequest, record: Any) -> Sequence[Section]:
         """Show terms, state and trades."""
         state = [
-            Fact("State", display.pill("Open", display.GOOD)),
-            Fact("Leaves", self.amount_leaves(record), "still in the book"),
+            Fact("State", self.state(record)),
+            Fact(
+                "Leaves",
+                self.amount_leaves(record),
+                "not in the book yet" if record.is_parked else "still in the book",
+            ),
             Fact("Reserved", self.amount_reserved(record)),
             *self.outcome_facts(record),
         ]
-        return [FactSection("Terms", self.term_facts(record)), FactSection("State", state)]
+        return [
+            FactSection("Terms", [*self.term_facts(record), *self.condition_facts(record)]),
+            FactSection("State", state),
+        ]
 
 
 @admin.register(OrderHistory)
@@ -218,4 +261,7 @@ class OrderHistoryAdmin(_OrderAdmin):
         ]
         if record.by_operator:
             outcome.append(Fact("Ended by", display.pill("Operator", display.WARN)))
-        return [FactSection("Terms", self.term_facts(record)), FactSection("Outcome", outcome)]
+        return [
+            FactSection("Terms", [*self.term_facts(record), *self.condition_facts(record)]),
+            FactSection("Outcome", outcome),
+        ]

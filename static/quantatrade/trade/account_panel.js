@@ -13,11 +13,16 @@ const BOOKS_FOLLOW_MS = 900; // lists come from the books, which follow the engi
 
 const SIDES = { BID: "buy", ASK: "sell", buy: "buy", sell: "sell" };
 const kinds = { limit: "limit", limit_maker: "post-only", market: "market" };
+const waits = (order) => {
+  if (!(order.waiting ?? order.is_waiting)) return "";
+  return order.stop_price ? `, waits for ${order.stop_price}` : ", waits";
+};
 const kindOf = (order) => {
   const kind = String(order.type ?? "").toLowerCase();
   const tif = String(order.time_in_force ?? "").toUpperCase();
   const shown = kinds[kind] ?? kind.replaceAll("_", " ");
-  return tif === "IOC" || tif === "FOK" ? `${shown} ${tif}` : shown;
+  const timed = tif === "IOC" || tif === "FOK" || tif === "GTD" ? `${shown} ${tif}` : shown;
+  return `${timed}${waits(order)}`;
 };
 
 export function mountAccount(exchange, openDeposit) {

@@ -4,7 +4,10 @@ import { cut, grouped, padded, percent } from "./decimal.js";
 import { $, framed, h, say } from "./dom.js";
 import { STATES } from "./rules.js";
 
-const BADGES = { TRADING: "trading", CANCEL_ONLY: "cancel only", HALT: "halted" };
+const BADGES = {
+  TRADING: "trading", CANCEL_ONLY: "cancel only", HALT: "halted", POST_ONLY: "post only",
+  LIMIT_ONLY: "limit only", AUCTION: "auction", CLOSED: "closed", DELISTED: "delisted",
+};
 const LINES = {
   connecting: "connecting", live: "live", delayed: "delayed", down: "engine down",
   reconnecting: "reconnecting",

@@ -11,7 +11,25 @@ export const STATES = {
   TRADING: "The market is open.",
   CANCEL_ONLY: "This market takes cancels only: open orders can be canceled, new ones are refused.",
   HALT: "This market is halted by the exchange: nothing trades and new orders are refused.",
+  POST_ONLY: "This market takes post-only orders and cancels: nothing trades yet.",
+  LIMIT_ONLY: "This market takes limit orders only, no market orders.",
+  AUCTION: "This market is in an auction: limit orders are collected and meet when it ends.",
+  CLOSED: "This market is closed: nothing can be placed or canceled.",
+  DELISTED: "This market has been taken off the exchange.",
 };
+const ALL = () => true;
+const TAKES = {
+  TRADING: ALL,
+  POST_ONLY: (order) => order.type === "LIMIT_MAKER",
+  LIMIT_ONLY: (order) => order.type !== "MARKET",
+  AUCTION: (order) => order.type === "LIMIT_MAKER" || order.timeInForce === "GTC",
+};
+
+/** Whether a market in this state takes orders of some kind. */
+export const isOpen = (state) => state in TAKES;
+
+/** Whether a market in this state takes this order. */
+export const takesOrder = (state, order) => isOpen(state) && TAKES[state](order);
 
 /** Read the ticket. `order` is null while a field is missing; problems: [{field, text}]. */
 export function readOrder(terms, form) {
@@ -52,7 +70,7 @@ function number(terms, read, field, name, text, problems) {
 export function orderProblems(terms, order, book, available) {
   const problems = [];
   const add = (field, text) => problems.push({ field, text });
-  if (terms.state !== "TRADING") add("state", STATES[terms.state] ?? STATES.HALT);
+  if (!takesOrder(terms.state, order)) add("state", STATES[terms.state] ?? STATES.HALT);
   const { priceMin, priceMax, quantityMin, quantityMax, notionalMin } = terms;
   if (order.type !== "MARKET") {
     if (priceMin !== null && order.ticks < ticksOf(terms, priceMin)) {

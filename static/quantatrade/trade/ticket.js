@@ -5,7 +5,7 @@ import { ApiError, idempotencyKey, UNSURE } from "./api.js";
 import { asPercent, fromAtoms, toAtoms, typed } from "./decimal.js";
 import { $, framed, h, notify, say } from "./dom.js";
 import { feeAsset, feeDecimals, feeOf, lotsWithin, outlook, sweep } from "./fees.js";
-import { orderProblems, readOrder, STATES } from "./rules.js";
+import { isOpen, orderProblems, readOrder, STATES, takesOrder } from "./rules.js";
 import { notionalOf, priceText, quantityText, quoteText, ticksOf } from "./terms.js";
 import { inWords } from "./words.js";
 
@@ -135,8 +135,9 @@ export function mountTicket(exchange, askLogin) {
     linkTotal();
     const { order, problems } = readOrder(terms, form());
     if (order) problems.push(...orderProblems(terms, order, exchange.book, available()));
-    const isClosed = terms.state !== "TRADING";
-    showStop(isClosed ? STATES[terms.state] ?? STATES.HALT : accountStop());
+    const isClosed = !isOpen(terms.state);
+    const isStopped = isClosed || (order && !takesOrder(terms.state, order));
+    showStop(isStopped ? STATES[terms.state] ?? STATES.HALT : accountStop());
     showProblems(problems.filter((problem) => problem.field !== "state"));
     showFees(order, side);
     showFunds();

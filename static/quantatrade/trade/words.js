@@ -60,6 +60,18 @@ const ENDS = {
   operator: "by the exchange",
   time_in_force: "not filled at once",
   budget: "over budget",
+  deadman: "by its dead-man switch",
+  gtd: "its time came",
+  kill_switch: "by the exchange's kill switch",
+  list: "by another order of its list",
+  market_state: "with its market",
+  mass_cancel: "with all others",
+  quote_replaced: "by the next quote",
+  session: "with its session",
+  slippage: "beyond the slippage allowance",
+  stp: "would have met its own side",
+  user_status: "by the exchange",
+  volatility: "beyond the volatility limit",
 };
 
 /** Why an order ended, where that was not its owner; "" otherwise. */

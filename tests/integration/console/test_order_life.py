@@ -81,12 +81,12 @@ def test_a_life_is_read_through_indexes_in_a_fixed_number_of_queries(
         cursor.execute("SET enable_seqscan = off")
         cursor.execute(
             "EXPLAIN SELECT record FROM mirror_engineevent"
-            " WHERE substring(record FROM 33 FOR 8) = %s AND type IN (22, 23)"
+            " WHERE substring(record FROM 33 FOR 8) = %s AND type IN (22, 23, 27, 33, 34)"
             " ORDER BY event_seq DESC LIMIT 200",
             [(1).to_bytes(8, "little")],
         )
         plan = " ".join(row[0] for row in cursor.fetchall())
-    assert "mirror_engineevent_of_order" in plan
+    assert "mirror_engineevent_changes" in plan
 
 
 def ids(model: type[OrderHistory]) -> list[int]:

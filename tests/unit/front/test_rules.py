@@ -104,6 +104,25 @@ def test_an_order_that_fits_has_no_problem(modules: Modules) -> None:
             ),
         ),
         (
+            {"state": "POST_ONLY"},
+            "state: This market takes post-only orders and cancels: nothing trades yet.",
+        ),
+        (
+            {"state": "LIMIT_ONLY", "type": "MARKET", "price": ""},
+            "state: This market takes limit orders only, no market orders.",
+        ),
+        (
+            {"state": "AUCTION", "timeInForce": "IOC"},
+            (
+                "state: This market is in an auction: limit orders are collected and meet when"
+                " it ends."
+            ),
+        ),
+        (
+            {"state": "DELISTED"},
+            "state: This market has been taken off the exchange.",
+        ),
+        (
             {"state": "CANCEL_ONLY"},
             (
                 "state: This market takes cancels only: open orders can be canceled, new ones"
@@ -116,6 +135,12 @@ def test_what_is_against_an_order_is_said_in_words(
     modules: Modules, changes: dict[str, Any], expected: str
 ) -> None:
     assert problems(modules, **changes) == [expected]
+
+
+def test_a_market_that_takes_some_orders_takes_those(modules: Modules) -> None:
+    assert problems(modules, state="AUCTION") == []
+    assert problems(modules, state="LIMIT_ONLY") == []
+    assert problems(modules, state="POST_ONLY", type="LIMIT_MAKER", price="990") == []
 
 
 def test_the_codes_that_a_trader_meets_have_plain_words(modules: Modules) -> None:

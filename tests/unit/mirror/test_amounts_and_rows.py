@@ -14,8 +14,8 @@ from apps.core.amounts import atoms_decimal, decimal_atoms
 from apps.markets.types import AssetTerms, MarketTerms
 from apps.trading import sql
 from apps.trading.rows import open_row, order_of_row
-from apps.trading.types import Order
-from engine.proto.records import INT64_MAX, OrderType, TimeInForce
+from apps.trading.types import Conditions, Order
+from engine.proto.records import INT64_MAX, OrderType, StpMode, TimeInForce
 
 BTC = AssetTerms(1, "BTC", 8, 10**18, 1)
 USDT = AssetTerms(2, "USDT", 6, 10**18, 2)
@@ -25,6 +25,18 @@ MARKET = MarketTerms(
 )  # fmt: skip
 INT64 = st.integers(-INT64_MAX, INT64_MAX)
 COUNTS = st.integers(1, 10**12)
+OPTIONAL = st.just(0) | COUNTS
+CONDITIONS = st.builds(
+    Conditions,
+    stop_price_ticks=OPTIONAL,
+    trailing_bips=st.integers(0, 9_999),
+    display_lots=OPTIONAL,
+    expires_us=st.just(0) | st.integers(1, 4_102_444_800_000_000),
+    list_id=OPTIONAL,
+    quote_atoms=OPTIONAL,
+    stp_mode=st.sampled_from(StpMode).map(int),
+    session_id=OPTIONAL,
+)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +95,9 @@ def test_text_that_copy_would_misread_is_escaped() -> None:
     is_bid=st.booleans(),
     has_budget=st.booleans(),
     bound=st.integers(0, 10**12),
+    conditions=CONDITIONS,
+    is_parked=st.booleans(),
+    triggered=OPTIONAL,
 )
 def test_a_stored_open_order_is_read_back_as_it_was(
     quantity: int,
@@ -94,6 +109,9 @@ def test_a_stored_open_order_is_read_back_as_it_was(
     is_bid: bool,
     has_budget: bool,
     bound: int,
+    conditions: Conditions,
+    is_parked: bool,
+    triggered: int,
 ) -> None:
     order = Order(
         order_id=5,
@@ -115,6 +133,9 @@ def test_a_stored_open_order_is_read_back_as_it_was(
         executed_quote_atoms=price * executed,
         maker_fee_atoms=fees[0],
         taker_fee_atoms=fees[1],
+        is_parked=is_parked,
+        triggered_event_seq=triggered,
+        conditions=conditions,
     )
     assert order_of_row(_as_loaded(open_row(order)), MARKET) == order
 
@@ -123,7 +144,11 @@ def _as_loaded(row: tuple[str, ...]) -> tuple[object, ...]:
     """What psycopg gives for these texts."""
     loaded: list[object] = []
     for column, value in zip(sql.OPEN_COLUMNS, row, strict=True):
-        if column == "accepted_at":
+        if value == copy_rows.NULL:
+            loaded.append(None)
+        elif column == "is_parked":
+            loaded.append(value == "t")
+        elif column in ("accepted_at", "expires_at"):
             loaded.append(datetime.fromisoformat(value).astimezone(UTC))
         elif "." in value:
             loaded.append(Decimal(value))
