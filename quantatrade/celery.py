@@ -82,7 +82,8 @@ app.conf.update(
         "custody-poll": _each("custody.poll", 10.0),
     },
 )
-app.autodiscover_tasks()
+if os.environ.get("QT_PROCESS") != "beat":  # that sends tasks by name and runs none
+    app.autodiscover_tasks()
 
 
 def _configure_logging(**_details: Any) -> None:

@@ -13,6 +13,8 @@ from apps.custody.views import webhook
 from apps.front import views as front
 from apps.mail.views import mailbox, mailbox_message
 
+admin.autodiscover()
+
 urlpatterns = [
     path("", front.trading_page, name="trade"),
     path("assets/<str:digest>/<path:path>", front.asset, name="asset"),

@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 
 import django
+from django.contrib import admin
+from django.contrib.auth.hashers import Argon2PasswordHasher
 
 _FIXTURE_MODULES = ("servers", "engine", "database", "platform")
 
@@ -31,6 +33,10 @@ os.environ["DJANGO_SECRET_KEY"] = secrets.token_hex(32)
 os.environ["DJANGO_SETTINGS_MODULE"] = "quantatrade.settings"
 
 django.setup()  # after the environment, before test modules import models
+admin.autodiscover()  # as the web process does with its addresses
+# A third of a second of processor time for each login made would be most of many a test. Whole
+# installations that tests start hash as in production.
+Argon2PasswordHasher.memory_cost, Argon2PasswordHasher.time_cost = 1_024, 1
 
 pytest_plugins = [
     f"tests.fixtures_{name}"

@@ -71,7 +71,7 @@ def _create(server: PostgresHandle, name: str, template: str) -> DatabaseHandle:
     database = sql.Identifier(name)
     with psycopg.connect(server.admin_url, autocommit=True) as connection:
         connection.execute(
-            sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {}").format(
+            sql.SQL("CREATE DATABASE {} OWNER {} TEMPLATE {} STRATEGY FILE_COPY").format(
                 database, sql.Identifier(OWNER_ROLE), sql.Identifier(template)
             )
         )

@@ -4,8 +4,12 @@ They are the embedded servers of `manage.py up`, in temporary directories beside
 runs on the machine. Invariant: they die with the test process, however it ends.
 """
 
+import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -23,6 +27,8 @@ from quantatrade.bootstrap.servers.redis import RedisServer
 from quantatrade.bootstrap.servers.standalone import RunningServer, free_ports, running
 
 PASSWORD = "only-for-tests"
+MEMORY_DISK: Final = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
+MEMORY_DISK_BYTES_MIN: Final = 3 * 2**30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +81,23 @@ class NatsHandle:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresHandle]:
+def servers_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the servers keep their files: in memory if there is room for them.
+
+    They sync as in production; a database of each test's own, made and dropped, then costs
+    processor time and not the disk's patience. Tests of durability start servers of their own.
+    """
+    if not MEMORY_DISK.is_dir() or shutil.disk_usage(MEMORY_DISK).free < MEMORY_DISK_BYTES_MIN:
+        yield tmp_path_factory.mktemp("servers")
+        return
+    with tempfile.TemporaryDirectory(prefix="quantatrade-tests-", dir=MEMORY_DISK) as directory:
+        yield Path(directory)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(servers_directory: Path) -> Iterator[PostgresHandle]:
     """PostgreSQL 18 with roles qt_owner, qt_app, qt_mirror and their database."""
-    directory = tmp_path_factory.mktemp("postgres")
+    directory = _made(servers_directory / "postgres")
     (port,) = free_ports(1)
     server = PostgresServer(directory=directory, port=port, password=PASSWORD)
     with running(server.prepare(), directory / "postgres.log") as process:
@@ -86,9 +106,9 @@ def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgr
 
 
 @pytest.fixture(scope="session")
-def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisHandle]:
+def redis_server(servers_directory: Path) -> Iterator[RedisHandle]:
     """Redis with a password."""
-    directory = tmp_path_factory.mktemp("redis")
+    directory = _made(servers_directory / "redis")
     (port,) = free_ports(1)
     server = RedisServer(directory=directory, port=port, password=PASSWORD)
     with running(server.prepare(), directory / "redis.log") as process:
@@ -96,12 +116,17 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisHand
 
 
 @pytest.fixture(scope="session")
-def nats_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsHandle]:
+def nats_server(servers_directory: Path) -> Iterator[NatsHandle]:
     """NATS with JetStream, user and password."""
-    directory = tmp_path_factory.mktemp("nats")
+    directory = _made(servers_directory / "nats")
     port, monitor_port = free_ports(2)
     server = NatsServer(
         directory=directory, port=port, monitor_port=monitor_port, password=PASSWORD
     )
     with running(server.prepare(), directory / "nats.log") as process:
         yield NatsHandle(url=server.url, health_url=server.health_url, process=process)
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir()
+    return directory

@@ -25,6 +25,9 @@ WEB_THREADS = 8
 EDGE_READY = "/edge/readyz"  # the edge's own: whether it serves, and reaches web at all
 WS_MESSAGE_BYTES_MAX = 16_384  # from a client
 
+# Celery would check models and pages at every start of a process and of each of its children:
+# that is for the tests of a release, and costs two seconds of a processor.
+_NO_CHECKS = {"CELERY_SKIP_CHECKS": "1"}
 _STORES = ("DATABASE_URL", "REDIS_URL", "NATS_URL", "ENGINE_ADDRESS")
 
 
@@ -261,6 +264,7 @@ def _worker(configuration: Configuration) -> ProcessSpec:
             **_django_environment(configuration, "worker"),
             **configuration.custody(),
             **configuration.mail(),
+            **_NO_CHECKS,
             "QT_WORKER_TELEMETRY_PORT": str(telemetry),
         },
         directory=ROOT,
@@ -284,6 +288,7 @@ def _beat(configuration: Configuration) -> ProcessSpec:
         uses=("engine",),
         environment={
             **_django_environment(configuration, "beat"),
+            **_NO_CHECKS,
             "QT_BEAT_TELEMETRY_PORT": str(telemetry),
         },
         directory=ROOT,

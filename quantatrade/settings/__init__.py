@@ -46,7 +46,9 @@ CSRF_TRUSTED_ORIGINS = [PUBLIC_ORIGIN]
 INSTALLED_APPS = [
     "unfold",
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    # Without its search for admin modules, which costs as much as all the rest of a start:
+    # `quantatrade.urls` does that, where alone they are used.
+    "django.contrib.admin.apps.SimpleAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
