@@ -23,6 +23,12 @@ class Form(NamedTuple):
 
 _MONEY: Final = Form(("user_id", "asset_id", "amount", "request_id", "text"))
 _OF_AN_ORDER: Final = ("market_id", "user_id", "order_id", "request_id")
+_PLACE: Final = Form(
+    (
+        *("side", "order_type", "time_in_force", "stp", *_OF_AN_ORDER),
+        *("price", "quantity", "amount", "ceiling", "text"),
+    )
+)
 FORMS: Final[dict[int, Form]] = {
     CommandType.ADD_ASSET: Form(("asset_id", "quantity", "amount", "text")),
     CommandType.ADD_MARKET: Form(
@@ -40,12 +46,10 @@ FORMS: Final[dict[int, Form]] = {
     CommandType.WITHDRAW: _MONEY,
     CommandType.ADJUST: _MONEY,
     CommandType.SET_TRADE_GROUP: Form(("user_id", "quantity")),
-    CommandType.PLACE: Form(
-        (
-            *("side", "order_type", "time_in_force", "stp", *_OF_AN_ORDER),
-            *("price", "quantity", "amount", "ceiling", "text"),
-        )
-    ),
+    CommandType.TRANSFER_LEG: _MONEY,
+    CommandType.TRANSFER: Form(("quantity", "request_id")),
+    CommandType.PLACE: _PLACE,
+    CommandType.PLACE_LEG: _PLACE,
     CommandType.CANCEL: Form(_OF_AN_ORDER, int(CommandFlag.OPERATOR)),
     CommandType.REDUCE: Form((*_OF_AN_ORDER, "quantity")),
     CommandType.MOVE: Form((*_OF_AN_ORDER, "price"), int(CommandFlag.REQUEUE)),

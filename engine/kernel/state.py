@@ -16,6 +16,8 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import Any, Final, NamedTuple, Protocol
 
+from engine.proto.records import RECORD_BYTES
+
 MAGIC: Final = b"QTS1"
 _JOIN_BYTES: Final = 1 << 16
 
@@ -140,6 +142,12 @@ class StpRow(NamedTuple):
     mode: int
 
 
+class DraftRow(NamedTuple):
+    """One leg that waits for the command that takes it, as it came."""
+
+    record: bytes
+
+
 class Section(NamedTuple):
     """`key_fields` leading fields tell two rows of a section apart; 0: only their place does."""
 
@@ -162,6 +170,7 @@ SECTIONS: Final = (
     Section(b"BSNS", "business ids", BusinessRow, struct.Struct("<16sQq"), 1),
     Section(b"TGRP", "trade groups", TradeGroupRow, struct.Struct("<2q"), 1),
     Section(b"STPM", "self-trade prevention modes", StpRow, struct.Struct("<2q"), 1),
+    Section(b"DRFT", "legs held back", DraftRow, struct.Struct(f"<{RECORD_BYTES}s"), 0),
 )
 LAYOUT_HASH: Final = hashlib.sha256(
     repr(

@@ -8,6 +8,7 @@ id of its own making.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import Final, NamedTuple, NoReturn
 
 from engine.proto import engine_pb2 as pb
@@ -28,7 +29,14 @@ _TYPE_OFFSET: Final = 0
 _FLAGS_OFFSET: Final = 4
 _ORDER_ID_WORD: Final = 3  # of the record's sixteen 64-bit words
 _WORDS: Final = RECORD_BYTES // 8
-_PLACE: Final = int(CommandType.PLACE)
+_NUMBERED: Final = frozenset((int(CommandType.PLACE), int(CommandType.PLACE_LEG)))
+# Each leg with those that may stand behind it: more legs, and what takes them.
+_BEHIND: Final = {
+    int(CommandType.PLACE_LEG): frozenset(
+        (CommandType.PLACE_LEG, CommandType.PLACE_LIST, CommandType.REPLACE)
+    ),
+    int(CommandType.TRANSFER_LEG): frozenset((CommandType.TRANSFER_LEG, CommandType.TRANSFER)),
+}
 _HEADER_AND_BODY: Final = struct.Struct("<QQqBBHI4q")
 _ORDER_EVENTS: Final = frozenset(
     (
@@ -62,11 +70,32 @@ class Batch(NamedTuple):
 
 def single(command: Command) -> Batch:
     """A batch of one command. InvalidCallError if a number does not fit its field."""
+    return together([command])
+
+
+def together(commands: Sequence[Command]) -> Batch:
+    """A batch of commands that are executed one after the other, nothing between them."""
     try:
-        packed = pack_command(command)
+        records = b"".join(map(pack_command, commands))
     except (struct.error, ValueError) as error:
         raise InvalidCallError(f"the request does not fit a command record: {error}") from error
-    return Batch(bytearray(packed), (0,) if command.type == _PLACE else ())
+    types = bytes(command.type for command in commands)
+    _check_legs(types)
+    places = tuple(n for n, kind in enumerate(types) if kind in _NUMBERED)
+    return Batch(bytearray(records), places)
+
+
+def _check_legs(types: bytes) -> None:
+    """Legs must be followed at once by what takes them: what stands elsewhere would drop them."""
+    for place, kind in enumerate(types):
+        behind = _BEHIND.get(kind)
+        if behind is None:
+            continue
+        if place + 1 == len(types) or types[place + 1] not in behind:
+            raise InvalidCallError(
+                f"command {place} was a {CommandType(kind).name} without the command that takes "
+                f"it, expected one of {', '.join(sorted(each.name for each in behind))} behind it"
+            )
 
 
 def packed(commands: bytes, *, is_operator: bool = False) -> Batch:
@@ -93,8 +122,10 @@ def packed(commands: bytes, *, is_operator: bool = False) -> Batch:
             pb.Error.COMMAND_NOT_PERMITTED,
         )
     places: tuple[int, ...] = ()
-    if _PLACE in kinds:
-        places = tuple(n for n, kind in enumerate(types) if kind == _PLACE)
+    if kinds & _BEHIND.keys():
+        _check_legs(types)
+    if kinds & _NUMBERED:
+        places = tuple(n for n, kind in enumerate(types) if kind in _NUMBERED)
         order_ids = memoryview(commands).cast("q")[_ORDER_ID_WORD::_WORDS]
         if any(order_ids[n] for n in places):
             raise InvalidCallError("a PLACE had an order id, expected 0: the engine gives it")

@@ -62,7 +62,19 @@ METHOD_ROLES: Final = {
 }
 
 TRADER_COMMANDS: Final = frozenset(
-    map(int, (CommandType.PLACE, CommandType.CANCEL, CommandType.REDUCE, CommandType.MOVE))
+    map(
+        int,
+        (
+            CommandType.PLACE,
+            CommandType.CANCEL,
+            CommandType.REDUCE,
+            CommandType.MOVE,
+            CommandType.REPLACE,
+            CommandType.CANCEL_ALL,
+            CommandType.PLACE_LEG,
+            CommandType.PLACE_LIST,
+        ),
+    )
 )
 _SEQUENCER_COMMANDS: Final = frozenset((int(CommandType.CHECKPOINT), int(CommandType.TICK)))
 OPERATOR_COMMANDS: Final = frozenset(map(int, CommandType)) - _SEQUENCER_COMMANDS

@@ -18,20 +18,25 @@ from engine.kernel.codes import (
     DEPOSIT,
     HALT,
     HOUSE_USER_ID,
+    LEGS_MAX,
     MALFORMED,
     MARKET_ID_MAX,
     MOVE,
     PLACE,
+    PLACE_LEG,
     SET_MARKET_FEES,
     SET_MARKET_FILTERS,
     SET_MARKET_STATE,
     SET_TRADE_GROUP,
     SET_USER_STATUS,
     TRADING,
+    TRANSFER,
+    TRANSFER_LEG,
     UNKNOWN_MARKET,
 )
+from engine.kernel.compiled.drafts import is_leg, take_leg
 from engine.kernel.compiled.events import emit_refused
-from engine.kernel.compiled.forms import has_form
+from engine.kernel.compiled.forms import has_form, place_form
 from engine.kernel.compiled.funds import (
     add_user,
     move_money,
@@ -51,6 +56,8 @@ from engine.kernel.compiled.lookups import find_market
 from engine.kernel.compiled.memory import reserve_slice
 from engine.kernel.compiled.requests import apply_order_command
 from engine.kernel.compiled.symbols import COMMAND_TYPES, POOL_ITEMS_MIN
+from engine.kernel.compiled.texts import is_plain_text
+from engine.kernel.compiled.transfers import transfer
 
 
 @cython.cfunc
@@ -61,16 +68,30 @@ def apply_admin(core: CorePtr, command: CommandPtr) -> u32:
     kind: u32 = command.kind
     if DEPOSIT <= kind <= ADJUST:
         return move_money(core, command)
+    if kind == TRANSFER_LEG:
+        return take_leg(core, command) if is_plain_text(command.text) else MALFORMED
+    if kind == TRANSFER:
+        return transfer(core, command)
+    if kind == PLACE_LEG:
+        form: u32 = place_form(command)
+        return form if form else take_leg(core, command)
     if kind == ADD_USER:
         return add_user(core, command)
-    if kind == ADD_ASSET:
-        return add_asset(core, command)
-    if kind == ADD_MARKET:
-        return add_market(core, command)
     if kind == SET_TRADE_GROUP:
         return set_trade_group(core, command)
     if kind == SET_USER_STATUS:
         return set_user_status(core, command)
+    if kind == ADD_ASSET:
+        return add_asset(core, command)
+    return add_market(core, command) if kind == ADD_MARKET else apply_setting(core, command)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def apply_setting(core: CorePtr, command: CommandPtr) -> u32:
+    """Apply a command that sets something of a market."""
+    kind: u32 = command.kind
     if kind == SET_MARKET_STATE and (command.quantity < TRADING or command.quantity > HALT):
         return MALFORMED
     index: u32 = find_market(core, command.market_id)
@@ -93,7 +114,9 @@ def apply_admin(core: CorePtr, command: CommandPtr) -> u32:
 def apply_command(core: CorePtr, command: CommandPtr) -> cython.void:
     reason: u32 = MALFORMED
     core.command_seq += 1
-    if command.kind == PLACE and command.order_id > core.last_order_id:
+    if (
+        command.kind == PLACE or command.kind == PLACE_LEG
+    ) and command.order_id > core.last_order_id:
         core.last_order_id = command.order_id
     if has_form(core, command):
         if PLACE <= command.kind <= MOVE:
@@ -102,6 +125,8 @@ def apply_command(core: CorePtr, command: CommandPtr) -> cython.void:
             reason = apply_admin(core, command)
     if reason:
         emit_refused(core, command, reason)
+    if core.draft_count and (reason or not is_leg(command.kind)):
+        core.draft_count = 0
 
 
 @cython.cfunc
@@ -131,12 +156,14 @@ def reserve_for(core: CorePtr, commands: CommandPtr, count: u64) -> cython.bint:
     """Make room for whatever these commands may store. False if memory ends: nothing changed."""
     user_adds: u64 = 0
     money: u64 = 0
+    transfers: u64 = 0
     place: u64
     for place in range(count):
         kind: u32 = commands[place].kind
         user_adds += kind == ADD_USER
         money += DEPOSIT <= kind <= ADJUST
-    return reserve_slice(core, count, user_adds, money)
+        transfers += kind == TRANSFER
+    return reserve_slice(core, count, user_adds, money + transfers, transfers * LEGS_MAX)
 
 
 @cython.cfunc
@@ -158,7 +185,7 @@ def open_core(core: CorePtr) -> cython.bint:
         return False
     # A type that no form is set for must have no bit set, its own number included: it is unknown.
     memset(core.forms, 0xFF, COMMAND_TYPES * cython.sizeof(core.forms[0]))
-    if not reserve_slice(core, POOL_ITEMS_MIN, POOL_ITEMS_MIN, POOL_ITEMS_MIN):
+    if not reserve_slice(core, POOL_ITEMS_MIN, POOL_ITEMS_MIN, POOL_ITEMS_MIN, 0):
         return False
     open_user(core, HOUSE_USER_ID, 0)
     return True

@@ -35,6 +35,7 @@ from engine.kernel.compiled.lookups import find_market, find_order
 from engine.kernel.compiled.packing import (
     account_bytes,
     business_bytes,
+    draft_bytes,
     order_bytes,
     user_bytes,
     window_bytes,
@@ -45,6 +46,7 @@ from engine.kernel.compiled.restoring import (
     restore_accounts,
     restore_asset,
     restore_business,
+    restore_draft,
     restore_groups,
     restore_market,
     restore_modes,
@@ -228,6 +230,7 @@ class CompiledKernel:
             raise MemoryError(f"memory ended in command {core.command_seq}")
         if applied < count:
             core.command_seq += 1
+            core.draft_count = 0
             self.digest, self.row_count = make_checkpoint(core, self.digest, self.row_count)
             applied += 1
         return applied
@@ -337,6 +340,7 @@ class CompiledKernel:
         yield self.core.business_count, business_bytes(core)
         for rows in (group_rows(core), stp_rows(core)):
             yield len(rows), rows
+        yield self.core.draft_count, draft_bytes(core)
 
     def load_state(self, state_):
         """Take over a packed state; only a kernel that has applied nothing may."""
@@ -355,6 +359,7 @@ class CompiledKernel:
         restore_groups(core, state_)
         restore_modes(core, state_)
         restore_business(core, bytes(state_.packed(b"BSNS")))
+        restore_draft(core, bytes(state_.packed(b"DRFT")))
         head = state_.head
         self.core.command_seq = head.command_seq
         self.core.event_seq = head.event_seq

@@ -242,17 +242,22 @@ def reserve_window(core: CorePtr, user: UserPtr) -> cython.bint:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def reserve_slice(core: CorePtr, commands: u64, user_adds: u64, money: u64) -> cython.bint:
-    """Make room for whatever so many commands may store. False if memory ends: nothing changed."""
+def reserve_slice(
+    core: CorePtr, commands: u64, user_adds: u64, money: u64, legs: u64
+) -> cython.bint:
+    """Make room for whatever so many commands may store. False if memory ends: nothing changed.
+
+    `legs`: those of drafts, each of which may open an account.
+    """
     return (
         reserve_events(core, 0)
         and reserve_orders(core, commands)
         and reserve_levels(core, commands)
-        and reserve_accounts(core, commands * 2)
+        and reserve_accounts(core, commands * 2 + legs)
         and reserve_users(core, user_adds)
         and reserve_business(core, money)
         and reserve_table(cython.address(core.order_table), commands)
         and reserve_table(cython.address(core.text_table), commands)
-        and reserve_table(cython.address(core.account_table), commands * 2)
+        and reserve_table(cython.address(core.account_table), commands * 2 + legs)
         and reserve_table(cython.address(core.user_table), user_adds)
     )

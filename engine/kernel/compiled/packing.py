@@ -11,7 +11,7 @@ from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringA
 from cython.cimports.libc.stdlib import free, malloc
 
 from engine.kernel import state
-from engine.kernel.codes import REQUEST_WINDOW
+from engine.kernel.codes import RECORD_BYTES, REQUEST_WINDOW
 from engine.kernel.compiled.layout import (
     AccountPtr,
     BookSidePtr,
@@ -231,3 +231,11 @@ def business_bytes(core: CorePtr) -> bytes:
             words += BUSINESS_WORDS
     sort_by_request_id(words_of(packed), core.business_count, BUSINESS_WORDS * WORD_BYTES)
     return packed
+
+
+@cython.cfunc
+def draft_bytes(core: CorePtr) -> bytes:
+    """Return the legs that are held back, as they came."""
+    return PyBytes_FromStringAndSize(
+        cython.cast(cython.p_char, core.draft), core.draft_count * RECORD_BYTES
+    )

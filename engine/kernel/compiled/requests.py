@@ -23,8 +23,9 @@ from engine.kernel.codes import (
     UNKNOWN_USER,
 )
 from engine.kernel.compiled.changing import cancel, move, reduce
+from engine.kernel.compiled.drafts import content_of
 from engine.kernel.compiled.events import emit_replayed
-from engine.kernel.compiled.forms import fingerprint_of, place_form
+from engine.kernel.compiled.forms import place_form
 from engine.kernel.compiled.layout import CommandPtr, CorePtr, RememberedPtr, UserPtr, u32, u64
 from engine.kernel.compiled.lookups import find_market, find_order, find_user
 from engine.kernel.compiled.memory import reserve_window
@@ -77,7 +78,7 @@ def apply_order_command(core: CorePtr, command: CommandPtr) -> u32:
 def apply_once(core: CorePtr, command: CommandPtr, user_index: u32, index: u32) -> u32:
     """Apply a command with a request id, or tell the outcome that this id had before."""
     user: UserPtr = core.users + user_index
-    content: u64 = fingerprint_of(command)
+    content: u64 = content_of(core, command)
     entry: RememberedPtr
     window_place: u32
     for window_place in range(user.window_count):

@@ -18,6 +18,8 @@ from engine.kernel.codes import (
     FEE_IN_QUOTE,
     FEE_PER_LOT,
     HOUSE_USER_ID,
+    LEGS_MAX,
+    RECORD_BYTES,
     REQUEST_WINDOW,
     TEXT_BYTES,
 )
@@ -348,6 +350,16 @@ def restore_business(core: CorePtr, packed: bytes) -> object:
         slot.first_event_seq = words[3]
         core.business_count += 1
         words += BUSINESS_WORDS
+    return None
+
+
+@cython.cfunc
+def restore_draft(core: CorePtr, packed: bytes) -> object:
+    count: u64 = PyBytes_GET_SIZE(packed) // RECORD_BYTES
+    if count > LEGS_MAX:
+        raise state.StateError(f"{count} legs are held back, at most {LEGS_MAX} can be")
+    memcpy(core.draft, PyBytes_AS_STRING(packed), count * RECORD_BYTES)
+    core.draft_count = cython.cast(u32, count)
     return None
 
 

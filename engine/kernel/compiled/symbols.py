@@ -14,6 +14,7 @@ MAKER: Final = 0
 TAKER: Final = 1
 HOUSE: Final = 1  # the house's index in the pool of users
 NO_KEY: Final = -(2**63)  # below the key of every price
+LOW_HALF: Final = 2**32 - 1  # the lower bits of a word
 TOO_MUCH: Final = -1  # a product or sum of atoms that leaves int64
 
 COMMAND_TYPES: Final = max(CommandType) + 1

@@ -16,8 +16,10 @@ from engine.kernel.reference.checks import (
     is_asset_code,
     is_symbol,
 )
+from engine.kernel.reference.drafts import take_leg
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.model import Asset, Filters, Market, User
+from engine.kernel.reference.transfers import apply_transfer
 from engine.kernel.state import BusinessRow
 from engine.proto.records import (
     ASSET_ID_MAX,
@@ -45,26 +47,12 @@ def apply_admin(x: Exchange, fields: Fields) -> int:
     return ADMIN_FORMS[kind](fields) or _HANDLERS[kind](x, fields)
 
 
-def _replayed(x: Exchange, fields: Fields, first_event_seq: int) -> int:
-    x.emit(
-        EventType.REQUEST_REPLAYED,
-        fields[6],
-        0,
-        _OK,
-        fields[0],
-        fields[8],
-        0,
-        first_event_seq,
-        fields[15],
-    )
-    return _OK
-
-
 def _add_again(x: Exchange, fields: Fields, known: Asset | Market) -> int:
     """Answer an ADD_* of an id that exists: the same content is a retry, other content an error."""
     if known.fingerprint != fingerprint(fields):
         return Reason.ALREADY_EXISTS
-    return _replayed(x, fields, known.first_event_seq)
+    x.emit_replayed(fields, known.first_event_seq)
+    return _OK
 
 
 def _add_asset(x: Exchange, fields: Fields) -> int:
@@ -196,7 +184,8 @@ def _add_user(x: Exchange, fields: Fields) -> int:
         return Reason.UNKNOWN_USER
     known = x.users.get(user_id)
     if known:
-        return _replayed(x, fields, known.first_event_seq)
+        x.emit_replayed(fields, known.first_event_seq)
+        return _OK
     if len(x.users) >= x.limits.users_max:
         return Reason.CAPACITY
     user = User(user_id, x.event_seq + 1)
@@ -248,7 +237,8 @@ def _money(x: Exchange, fields: Fields) -> int:
     if seen:
         if seen.fingerprint != content:
             return Reason.REQUEST_ID_REUSED
-        return _replayed(x, fields, seen.first_event_seq)
+        x.emit_replayed(fields, seen.first_event_seq)
+        return _OK
     asset = x.assets.get(asset_id)
     if asset is None:
         return Reason.UNKNOWN_ASSET
@@ -335,5 +325,7 @@ _HANDLERS: Final = {
     CommandType.DEPOSIT: _money,
     CommandType.WITHDRAW: _money,
     CommandType.ADJUST: _money,
+    CommandType.TRANSFER_LEG: take_leg,
+    CommandType.TRANSFER: apply_transfer,
     CommandType.CHECKPOINT: _checkpoint,
 }

@@ -22,6 +22,7 @@ from engine.kernel.codes import (
     MARKET,
     OK,
     PLACE,
+    PLACE_LEG,
 )
 from engine.kernel.forms import FORMS, Form
 from engine.kernel.limits import ASSET_CODE_CHARS_MAX, SYMBOL_CHARS_MAX
@@ -125,6 +126,7 @@ _MORE: Final[dict[int, Callable[[Fields], bool]]] = {
     CommandType.DEPOSIT: _has_reference,
     CommandType.WITHDRAW: _has_reference,
     CommandType.ADJUST: _has_reference,
+    CommandType.TRANSFER_LEG: _has_reference,
 }
 ADMIN_FORMS: Final[dict[int, Callable[[Fields], int]]] = {
     int(kind): _then(_form_of(form), _MORE[kind]) if kind in _MORE else _form_of(form)
@@ -135,18 +137,27 @@ _FNV_OFFSET: Final = 0xCBF29CE484222325
 _FNV_PRIME: Final = 0x100000001B3
 _MASK64: Final = 2**64 - 1
 _ORDER_ID_WORD: Final = 3
+_NUMBERED: Final = frozenset((PLACE, PLACE_LEG))
 
 
 def fingerprint(fields: Fields) -> int:
     """Return FNV-1a over the record's sixteen 64-bit words.
 
-    A PLACE counts without its order id, which the sequencer gives anew to every retry.
+    A PLACE or PLACE_LEG counts without its order id, which the sequencer gives anew to every retry.
     """
     record = COMMAND.pack(*fields)
     result = _FNV_OFFSET
     for index in range(COMMAND.size // 8):
         word = int.from_bytes(record[index * 8 : index * 8 + 8], "little")
-        if index == _ORDER_ID_WORD and fields[0] == PLACE:
+        if index == _ORDER_ID_WORD and fields[0] in _NUMBERED:
             word = 0
+        result = (result ^ word) * _FNV_PRIME & _MASK64
+    return result
+
+
+def joined_fingerprint(fingerprints: list[int]) -> int:
+    """Return FNV-1a over the fingerprints of several records as 64-bit words."""
+    result = _FNV_OFFSET
+    for word in fingerprints:
         result = (result ^ word) * _FNV_PRIME & _MASK64
     return result

@@ -8,8 +8,15 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final
 
-from engine.kernel.codes import OK, ORDER_ACCEPTED, ORDER_CANCELED, ORDER_TERMS
+from engine.kernel.codes import (
+    OK,
+    ORDER_ACCEPTED,
+    ORDER_CANCELED,
+    ORDER_TERMS,
+    REQUEST_REPLAYED,
+)
 from engine.kernel.limits import Limits
+from engine.kernel.reference.checks import Fields
 from engine.kernel.reference.model import Account, Asset, Market, Order, User
 from engine.kernel.state import BusinessRow
 from engine.proto.records import (
@@ -33,6 +40,7 @@ class Exchange:
         "business",
         "command_seq",
         "digest",
+        "draft",
         "event_seq",
         "house",
         "last_order_id",
@@ -64,6 +72,7 @@ class Exchange:
         self.orders: dict[int, Order] = {}
         self.open_texts: set[tuple[int, bytes]] = set()
         self.business: dict[bytes, BusinessRow] = {}
+        self.draft: list[Fields] = []
         self.out: list[bytes] = []
 
     def emit(self, kind: int, market_id: int, flags: int, reason: int, *body: int | bytes) -> None:
@@ -152,6 +161,20 @@ class Exchange:
                 0,
                 0,
             )
+        )
+
+    def emit_replayed(self, fields: Fields, first_event_seq: int) -> None:
+        """Append the answer to a command without an order that was executed before."""
+        self.emit(
+            REQUEST_REPLAYED,
+            fields[6],
+            0,
+            OK,
+            fields[0],
+            fields[8],
+            0,
+            first_event_seq,
+            fields[15],
         )
 
     def find_user(self, user_id: int) -> User | None:

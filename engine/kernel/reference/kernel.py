@@ -23,9 +23,10 @@ from engine.kernel.reference.admin import apply_admin
 from engine.kernel.reference.book import BookSide
 from engine.kernel.reference.changing import apply_change, apply_move
 from engine.kernel.reference.checks import Fields
+from engine.kernel.reference.drafts import LEG_TYPES
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.model import Asset, Market, Order
-from engine.kernel.reference.placing import apply_place
+from engine.kernel.reference.placing import apply_place, apply_place_leg
 from engine.kernel.reference.restoring import restore
 from engine.kernel.reference.rows import head_row, state_sections
 from engine.kernel.state import HeadRow, PackedState, hash_state
@@ -47,6 +48,8 @@ def _refuse_unknown(_x: Exchange, _fields: Fields) -> int:
 def _handler_of(kind: int) -> Callable[[Exchange, Fields], int]:
     if kind == CommandType.PLACE:
         return apply_place
+    if kind == CommandType.PLACE_LEG:
+        return apply_place_leg
     if kind == CommandType.MOVE:
         return apply_move
     if kind in (CommandType.CANCEL, CommandType.REDUCE):
@@ -110,6 +113,8 @@ class ReferenceKernel:
         for fields in COMMAND.iter_unpack(commands) if size else ():
             x.command_seq += 1
             reason = _APPLY[fields[0]](x, fields)
+            if x.draft and (reason or fields[0] not in LEG_TYPES):
+                x.draft.clear()
             if reason:
                 x.emit(
                     EventType.REFUSED,

@@ -23,6 +23,7 @@ from engine.kernel.codes import (
     TRADING,
 )
 from engine.kernel.reference.checks import NO_TEXT, Fields, place_form
+from engine.kernel.reference.drafts import take_leg
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import bid_hold, sweep_fee
 from engine.kernel.reference.matching import end_order, match
@@ -47,6 +48,13 @@ def apply_place(x: Exchange, fields: Fields) -> int:
     if fields[15] == NO_REQUEST_ID:
         return _place(x, user, fields)
     return apply_once(x, user, fields, partial(_place, x, user, fields))
+
+
+def apply_place_leg(x: Exchange, fields: Fields) -> int:
+    """Check form of a PLACE_LEG and hold it back; all else is for the command that takes it."""
+    if fields[9] > x.last_order_id:
+        x.last_order_id = fields[9]
+    return place_form(fields) or take_leg(x, fields)
 
 
 def _place(x: Exchange, user: User, fields: Fields) -> int:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engine.kernel.codes import OK
-from engine.kernel.reference.checks import Fields, fingerprint
+from engine.kernel.reference.checks import Fields
+from engine.kernel.reference.drafts import content_of
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.model import Remembered, User
 from engine.proto.records import EventType, Reason
@@ -18,7 +19,7 @@ from engine.proto.records import EventType, Reason
 def apply_once(x: Exchange, user: User, fields: Fields, act: Callable[[], int]) -> int:
     """Act on a command with a request id, or tell the outcome that this id had before."""
     kind, order_id, request_id = fields[0], fields[9], fields[15]
-    content = fingerprint(fields)
+    content = content_of(x, fields)
     for seen in user.window:
         if seen.request_id != request_id:
             continue

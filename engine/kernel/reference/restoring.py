@@ -23,7 +23,7 @@ from engine.kernel.state import (
     UserRow,
     WindowRow,
 )
-from engine.proto.records import HOUSE_USER_ID
+from engine.proto.records import COMMAND, HOUSE_USER_ID, LEGS_MAX
 
 _DIGEST_MODULUS: Final = 2**128
 
@@ -48,6 +48,9 @@ def restore(x: Exchange, state: PackedState) -> None:
     business: BusinessRow
     for business in state.rows(b"BSNS"):
         x.business[business.request_id] = business
+    x.draft.extend(COMMAND.unpack(row.record) for row in state.rows(b"DRFT"))
+    if len(x.draft) > LEGS_MAX:
+        raise StateError(f"{len(x.draft)} legs are held back, at most {LEGS_MAX} can be")
     head = state.head
     x.command_seq, x.event_seq = head.command_seq, head.event_seq
     x.time_us, x.last_order_id = head.time_us, head.last_order_id

@@ -9,6 +9,7 @@ from engine.kernel.reference.model import Market, Order, User
 from engine.kernel.state import (
     AccountRow,
     AssetRow,
+    DraftRow,
     HeadRow,
     MarketRow,
     OrderRow,
@@ -16,6 +17,7 @@ from engine.kernel.state import (
     TradeGroupRow,
     UserRow,
 )
+from engine.proto.records import COMMAND
 
 
 def head_row(x: Exchange) -> HeadRow:
@@ -52,6 +54,7 @@ def state_sections(x: Exchange) -> Iterator[tuple[int, Iterable[tuple[int | byte
     yield len(groups), groups
     modes = [StpRow(key, order.stp) for key, order in sorted(x.orders.items()) if order.stp]
     yield len(modes), modes
+    yield len(x.draft), (DraftRow(COMMAND.pack(*leg)) for leg in x.draft)
 
 
 def _asset_rows(x: Exchange, touched: set[int]) -> Iterator[AssetRow]:

@@ -8,6 +8,7 @@ one market of each fee model, and assets whose limits are within reach.
 from __future__ import annotations
 
 import random
+from collections import deque
 from typing import Any, Final
 
 from engine.kernel.limits import Limits
@@ -26,6 +27,7 @@ from engine.proto.records import (
     pack_command,
 )
 from tests.property.kernel.care import USERS, care_command, with_care
+from tests.property.kernel.flow_funds import transfer_sequence
 
 EXTREMES: Final = (0, -1, 1, 2**62, INT64_MAX, -(2**63))
 LIMITS: Final = Limits(open_orders_max=150, accounts_max=30, users_max=9, business_ids_max=2_000)
@@ -92,6 +94,7 @@ class Flow:
         self._placed: dict[int, Command] = {}
         self._order_id = 0
         self._request = 0
+        self._queue: deque[Command] = deque()  # of a sequence that has begun
 
     def records(self, count: int) -> bytes:
         """Return the next `count` commands, packed."""
@@ -101,7 +104,10 @@ class Flow:
         draw = self._random.random()
         if draw < 0.003:
             return self._random.randbytes(RECORD_BYTES)
-        record = pack_command(self._command())
+        if not self._queue and draw > 0.985:
+            self._queue.extend(self._sequence())
+        command = self._queue.popleft() if self._queue else self._command()
+        record = pack_command(command)
         return self._spoil(record) if draw < 0.04 else record
 
     def _spoil(self, record: bytes) -> bytes:
@@ -135,6 +141,10 @@ class Flow:
         if draw < 0.93:
             return care_command(self._random)
         return self._admin()
+
+    def _sequence(self) -> list[Command]:
+        """Commands that belong together, which are sent one after the other."""
+        return transfer_sequence(self._random, self._request_id(often=True))
 
     def _price(self) -> int:
         return self._random.randrange(*self._prices)

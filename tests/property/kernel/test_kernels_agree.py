@@ -33,13 +33,11 @@ PARTS = ("compiled", "reference")
 NUMBERS_ONLY_EVENTS = {
     EventType.USER_FEES_SET,
     EventType.MARKET_LIMITS_SET,
-    EventType.FUNDS_TRANSFERRED,
     EventType.FUNDS_HELD,
     EventType.HOLD_SETTLED,
     EventType.HOLD_RELEASED,
     EventType.KILL_SWITCH_SET,
     EventType.RATE_LIMIT_SET,
-    EventType.LEG_TAKEN,
     EventType.CANCEL_ALL_DONE,
     EventType.ORDER_TRIGGERED,
     EventType.LIST_ACCEPTED,
@@ -50,7 +48,7 @@ NUMBERS_ONLY_EVENTS = {
     EventType.MARKET_UNCROSSED,
     EventType.MARKET_BANDS_SET,
 }
-NUMBERS_ONLY_REASONS = set(Reason) & {*range(40, 80), *range(81, 100)}
+NUMBERS_ONLY_REASONS = set(Reason) & {*range(40, 54), *range(56, 80), *range(81, 100)}
 
 
 def kernels() -> tuple[Kernel, Kernel]:

@@ -130,7 +130,8 @@ def regions(path: Path) -> list[int]:
     offsets = [*range(0, 200, 7), 400, HEADER_BYTES - 1, HEADER_BYTES, HEADER_BYTES + 10]
     for section in SECTIONS:
         at = data.index(section.tag, HEADER_BYTES)
-        offsets += [at, at + 4, at + 12, at + 12 + section.layout.size // 2]
+        rows = section.layout.size * int.from_bytes(data[at + 4 : at + 12], "little")
+        offsets += [at, at + 4, at + 12 + rows // 2 if rows else at + 11]
     return [*offsets, len(data) - 1]
 
 

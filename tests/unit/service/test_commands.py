@@ -20,6 +20,7 @@ from engine.service.commands import (
     packed,
     request_id,
     single,
+    together,
 )
 from engine.service.errors import InvalidCallError, NotPermittedError
 from engine.service.roles import TRADER_COMMANDS
@@ -61,6 +62,8 @@ def test_each_role_may_send_its_own_commands() -> None:
     nobodys = {CommandType.CHECKPOINT, CommandType.TICK}
     for kind in range(256):
         record = bytes([kind]) + bytes(127)
+        if kind in (CommandType.PLACE_LEG, CommandType.TRANSFER_LEG):
+            continue  # never alone
         known = kind in set(CommandType) - nobodys
         if kind in TRADER_COMMANDS:
             assert packed(record).size == 1
@@ -73,6 +76,38 @@ def test_each_role_may_send_its_own_commands() -> None:
             for is_operator in (False, True):
                 with pytest.raises(InvalidCallError, match=f"command 1 was of type {kind}, exp"):
                     packed(records(CANCEL) + record, is_operator=is_operator)
+
+
+def test_legs_are_numbered_as_orders_are() -> None:
+    leg = PLACE._replace(type=CommandType.PLACE_LEG)
+    taker = Command(CommandType.PLACE_LIST, market_id=3, user_id=4, quantity=2)
+    batch = packed(records(PLACE, leg, leg, taker, CANCEL))
+    assert batch.assign_order_ids(100) == 103
+    ids = [unpack_command(bytes(batch.commands), at).order_id for at in range(0, 5 * 128, 128)]
+    assert ids == [100, 101, 102, 0, 77]
+
+
+@pytest.mark.parametrize("behind", [(), (CANCEL,), (PLACE,), (CANCEL, None)])
+def test_legs_without_the_command_that_takes_them_do_not_pass(
+    behind: tuple[Command | None, ...],
+) -> None:
+    for leg, taker in (
+        (CommandType.PLACE_LEG, CommandType.REPLACE),
+        (CommandType.TRANSFER_LEG, CommandType.TRANSFER),
+    ):
+        legs = [Command(leg), Command(leg)]
+        rest = [each or Command(taker) for each in behind]
+        with pytest.raises(InvalidCallError, match=f"command 1 was a {leg.name} without"):
+            together([*legs, *rest])
+        if leg is CommandType.PLACE_LEG:
+            with pytest.raises(InvalidCallError, match="command 1 was a PLACE_LEG without"):
+                packed(records(*legs, *rest))
+        assert together([*legs, Command(taker)]).size == 3
+
+
+def test_a_leg_of_one_type_is_not_taken_by_the_taker_of_another() -> None:
+    with pytest.raises(InvalidCallError, match="expected one of TRANSFER, TRANSFER_LEG behind it"):
+        together([Command(CommandType.TRANSFER_LEG), Command(CommandType.PLACE_LIST)])
 
 
 def test_a_place_with_an_order_id_and_a_cancel_by_an_operator_do_not_pass() -> None:

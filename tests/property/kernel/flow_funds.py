@@ -1,0 +1,50 @@
+"""Random commands about funds that come as a sequence: transfers of several legs.
+
+Most transfers balance and can be paid; the others miss a leg, name too many, are interrupted, or
+move what is not there.
+"""
+
+from __future__ import annotations
+
+import random
+
+from engine.proto.records import Command, CommandType
+from tests.property.kernel.care import USERS
+
+
+def transfer_sequence(rng: random.Random, request_id: bytes) -> list[Command]:
+    """Legs and the TRANSFER that takes them, or something that is nearly that."""
+    pairs = rng.choice((1, 1, 1, 2, 3, 4))
+    legs: list[Command] = []
+    for _ in range(pairs):
+        asset_id, amount = rng.choice((1, 2, 3)), 1 + int(rng.random() ** 4 * 10**7)
+        legs += [
+            _leg(request_id, rng.choice((0, *USERS)), asset_id, -amount),
+            _leg(request_id, rng.choice((0, *USERS)), asset_id, amount),
+        ]
+    draw = rng.random()
+    if draw < 0.06:
+        legs[-1] = legs[-1]._replace(amount=legs[-1].amount + rng.choice((-1, 1)))
+    elif draw < 0.10:
+        legs[0] = legs[0]._replace(request_id=bytes(15) + b"x")
+    elif draw < 0.13:
+        legs[-1] = legs[-1]._replace(asset_id=9)
+    elif draw < 0.16:
+        legs[-1] = legs[-1]._replace(user_id=99)
+    elif draw < 0.19:
+        legs += legs * 2
+    elif draw < 0.22:
+        legs.insert(rng.randrange(len(legs)), Command(CommandType.CHECKPOINT))
+    count = len(legs) if rng.random() < 0.95 else rng.randrange(-1, 10)
+    return [*legs, Command(CommandType.TRANSFER, quantity=count, request_id=request_id)]
+
+
+def _leg(request_id: bytes, user_id: int, asset_id: int, amount: int) -> Command:
+    return Command(
+        CommandType.TRANSFER_LEG,
+        user_id=user_id,
+        asset_id=asset_id,
+        amount=amount,
+        request_id=request_id,
+        text=b"leg",
+    )
