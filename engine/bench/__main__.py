@@ -1,8 +1,9 @@
-"""`python -m engine.bench kernel`: runs a benchmark and prints its table, then one line of JSON.
+"""`python -m engine.bench kernel|engine`: runs a benchmark, prints its table, then a line of JSON.
 
 A process of its own, pinned to one core where the system allows it, so that nothing else of the
-platform shares its interpreter. Invariant: the last line of standard output is the JSON; the exit
-status is 1 if anything that was checked was wrong.
+platform shares its interpreter; the engine's clients and its relay get the other core. Invariant:
+the last line of standard output is the JSON; the exit status is 1 if anything that was checked was
+wrong.
 """
 
 from __future__ import annotations
@@ -16,6 +17,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
+from engine.bench.engine import (
+    PLOT_NAME,
+    QUICK_ENGINE,
+    EngineOptions,
+    engine_table,
+    run_engine,
+)
 from engine.bench.kernel import BATCH_COMMANDS, QUICK, Figure, Options, Result, run
 from engine.bench.streams import StreamCache
 
@@ -25,6 +33,25 @@ REPEATS_MAX: Final = 100
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
+    return _engine(parsed) if parsed.what == "engine" else _kernel(parsed)
+
+
+def _engine(parsed: argparse.Namespace) -> int:
+    options = QUICK_ENGINE if parsed.quick else EngineOptions()
+    if parsed.repeats is not None:
+        options = options._replace(repeats=parsed.repeats)
+    progress = _progress()
+    result = run_engine(StreamCache(parsed.cache, progress), options, progress, parsed.cache)
+    if not parsed.json:
+        sys.stdout.write(engine_table(result, parsed.cache / PLOT_NAME))
+    sys.stdout.write(json.dumps(result.summary()) + "\n")
+    if result.problem:
+        sys.stderr.write(f"bench engine: {result.problem}\n")
+        return 1
+    return 0
+
+
+def _kernel(parsed: argparse.Namespace) -> int:
     options = QUICK if parsed.quick else Options()
     if parsed.commands is not None:
         options = options._replace(commands=parsed.commands, plain_commands=parsed.commands)
@@ -46,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="bench", description="Measure, and prove what is measured."
     )
-    parser.add_argument("what", choices=("kernel",))
+    parser.add_argument("what", choices=("kernel", "engine"))
     parser.add_argument("--json", action="store_true", help="print nothing but the line of JSON")
     parser.add_argument(
         "--commands",

@@ -34,4 +34,5 @@ PARTS = (
     "restoring",
     "dispatch",
     "kernel",
+    "benching",
 )
