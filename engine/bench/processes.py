@@ -24,11 +24,13 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from engine.bench.proof import BenchmarkError
+from engine.client.access import Access
 
 START_TIMEOUT_S: Final = 120.0
 STOP_TIMEOUT_S: Final = 60.0
 POLL_S: Final = 0.01
 HOST: Final = "127.0.0.1"
+NO_ACCESS: Final = Access()  # plain and without a token, whatever the environment says
 ROOT: Final = Path(__file__).resolve().parents[2]
 _PIN: Final = (
     "import os, sys; os.sched_setaffinity(0, {int(sys.argv[1])}); "

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from engine.bench.processes import ROOT, Cores, engine, pinned
+from engine.bench.processes import NO_ACCESS, ROOT, Cores, engine, pinned
 from engine.bench.proof import BenchmarkError
 from engine.client import EngineClient
 
@@ -69,7 +69,7 @@ def measure_restart(orders: int, users: int, cores: Cores, directory: Path) -> R
 
 
 async def _found(address: str) -> tuple[int, int, str]:
-    async with EngineClient(address, timeout_s=QUERY_TIMEOUT_S) as client:
+    async with EngineClient(address, timeout_s=QUERY_TIMEOUT_S, access=NO_ACCESS) as client:
         status = await client.get_status()
         state = await client.get_state_hash()
         return status.open_orders, status.users, state.state_hash.hex()

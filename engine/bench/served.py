@@ -23,7 +23,7 @@ from engine.bench.encode import KernelStream
 from engine.bench.histogram import Histogram
 from engine.bench.kernel import BATCH_COMMANDS
 from engine.bench.layers import START_US, check_part
-from engine.bench.processes import Cores, engine, metric, relay
+from engine.bench.processes import NO_ACCESS, Cores, engine, metric, relay
 from engine.bench.proof import BenchmarkError
 from engine.bench.streams import Stream
 from engine.client import EngineClient
@@ -146,7 +146,7 @@ async def _run(address: str, commands: bytes, options: ServedOptions, relay_on: 
         commands[ends[0] * RECORD_BYTES : ends[1] * RECORD_BYTES],
         commands[ends[1] * RECORD_BYTES :],
     ]
-    async with EngineClient(address, timeout_s=TIMEOUT_S) as client:
+    async with EngineClient(address, timeout_s=TIMEOUT_S, access=NO_ACCESS) as client:
         await client.wait_ready(TIMEOUT_S)
     packed_ops_s, packed = await _packed(address, parts[0])
     coalesced_ops_s, coalesced = await _coalesced(address, parts[1], None)
@@ -176,7 +176,7 @@ def _per_second(commands: int, taken_ns: int) -> int:
 
 async def _packed(address: str, commands: bytes) -> tuple[int, Histogram]:
     """Batches of 256 on one stream; latency is a batch's, from being written to its answer."""
-    channel = open_channel(address)
+    channel = open_channel(address, NO_ACCESS)
     histogram, sent_ns = Histogram(), dict[int, int]()
     slots = asyncio.Semaphore(MESSAGES_IN_FLIGHT)
     step = BATCH_COMMANDS * RECORD_BYTES
@@ -206,8 +206,8 @@ async def _coalesced(address: str, commands: bytes, rate: int | None) -> tuple[i
 
     Latency counts from the moment planned for a command; without a plan from its being handed in.
     """
-    channel = open_channel(address)
-    submitter = Submitter(channel)
+    channel = open_channel(address, NO_ACCESS)
+    submitter = Submitter(channel, NO_ACCESS)
     histogram = Histogram()
     total = len(commands) // RECORD_BYTES
     numbers: Iterator[int] = count()
@@ -254,7 +254,7 @@ async def _unary(address: str, calls: int) -> tuple[int, Histogram]:
 
     The book is left as it was found.
     """
-    channel = open_channel(address)
+    channel = open_channel(address, NO_ACCESS)
     stub = pb_grpc.OrderServiceStub(channel)
     histogram = Histogram()
     numbers: Iterator[int] = count()
