@@ -50,7 +50,11 @@ FORMS: Final[dict[int, Form]] = {
     CommandType.TRANSFER: Form(("quantity", "request_id")),
     CommandType.PLACE: _PLACE,
     CommandType.PLACE_LEG: _PLACE,
-    CommandType.CANCEL: Form(_OF_AN_ORDER, int(CommandFlag.OPERATOR)),
+    CommandType.CANCEL: Form(
+        _OF_AN_ORDER,
+        int(CommandFlag.OPERATOR | CommandFlag.ONLY_NEW | CommandFlag.ONLY_PARTIALLY_FILLED),
+    ),
+    CommandType.AMEND: Form((*_OF_AN_ORDER, "price", "quantity")),
     CommandType.REDUCE: Form((*_OF_AN_ORDER, "quantity")),
     CommandType.MOVE: Form((*_OF_AN_ORDER, "price"), int(CommandFlag.REQUEUE)),
     CommandType.CHECKPOINT: Form(()),

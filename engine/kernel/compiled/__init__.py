@@ -24,6 +24,7 @@ PARTS = (
     "crossing",
     "placing",
     "changing",
+    "amending",
     "requests",
     "listing",
     "funds",

@@ -16,6 +16,9 @@ from engine.kernel.codes import (
     LIMIT_MAKER,
     NOTHING_CHANGES,
     OK,
+    ONLY_NEW,
+    ONLY_PARTIALLY_FILLED,
+    OPERATOR,
     ORDER_CANCELED,
     ORDER_MOVED,
     ORDER_REDUCED,
@@ -53,8 +56,19 @@ from engine.kernel.compiled.symbols import EVENTS_PER_COMMAND
 @cython.exceptval(check=False)
 def cancel(core: CorePtr, command: CommandPtr, index: u32) -> u32:
     dequeue(core, index)
-    end_order(core, index, ORDER_CANCELED, BY_OPERATOR if command.flags else 0, OK)
+    end_order(core, index, ORDER_CANCELED, BY_OPERATOR if command.flags & OPERATOR else 0, OK)
     return OK
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def is_restricted(core: CorePtr, index: u32, flags: u32) -> cython.bint:
+    """Whether a cancel with these flags spares the order (rule 21)."""
+    is_new: cython.bint = core.orders[index].leaves == core.terms[index].quantity
+    if is_new:
+        return (flags & ONLY_PARTIALLY_FILLED) != 0
+    return (flags & ONLY_NEW) != 0
 
 
 @cython.cfunc

@@ -13,6 +13,7 @@ from engine.kernel.codes import (
     ADD_MARKET,
     ADD_USER,
     ADJUST,
+    AMEND,
     ASSET_ID_MAX,
     CHECKPOINT,
     DEPOSIT,
@@ -21,7 +22,6 @@ from engine.kernel.codes import (
     LEGS_MAX,
     MALFORMED,
     MARKET_ID_MAX,
-    MOVE,
     PLACE,
     PLACE_LEG,
     SET_MARKET_FEES,
@@ -119,7 +119,7 @@ def apply_command(core: CorePtr, command: CommandPtr) -> cython.void:
     ) and command.order_id > core.last_order_id:
         core.last_order_id = command.order_id
     if has_form(core, command):
-        if PLACE <= command.kind <= MOVE:
+        if PLACE <= command.kind <= AMEND:
             reason = apply_order_command(core, command)
         else:
             reason = apply_admin(core, command)

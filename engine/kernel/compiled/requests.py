@@ -9,11 +9,14 @@ REQUEST_WINDOW commands with a request id that were not retries.
 import cython
 
 from engine.kernel.codes import (
+    AMEND,
     CANCEL,
+    CANCEL_RESTRICTED,
     HOUSE_USER_ID,
     MALFORMED,
     MOVE,
     OK,
+    OPERATOR,
     PLACE,
     REDUCE,
     REQUEST_ID_REUSED,
@@ -22,7 +25,8 @@ from engine.kernel.codes import (
     UNKNOWN_ORDER,
     UNKNOWN_USER,
 )
-from engine.kernel.compiled.changing import cancel, move, reduce
+from engine.kernel.compiled.amending import amend
+from engine.kernel.compiled.changing import cancel, is_restricted, move, reduce
 from engine.kernel.compiled.drafts import content_of
 from engine.kernel.compiled.events import emit_replayed
 from engine.kernel.compiled.forms import place_form
@@ -46,7 +50,7 @@ def find_sender(core: CorePtr, command: CommandPtr, index: u32) -> u32:
         return core.orders[index].user
     if command.user_id != HOUSE_USER_ID:
         return find_user(core, command.user_id)
-    return HOUSE if command.kind == CANCEL and command.flags else 0
+    return HOUSE if command.kind == CANCEL and command.flags & OPERATOR else 0
 
 
 @cython.cfunc
@@ -62,7 +66,7 @@ def apply_order_command(core: CorePtr, command: CommandPtr) -> u32:
             return reason
     else:
         index = find_order(core, command.order_id)
-        if command.kind == CANCEL and command.flags and command.user_id:
+        if command.kind == CANCEL and command.flags & OPERATOR and command.user_id:
             return MALFORMED
     user: u32 = find_sender(core, command, index)
     if not user:
@@ -117,12 +121,16 @@ def handle(core: CorePtr, command: CommandPtr, user: u32, index: u32) -> u32:
         return move(core, command, user, index)
     if command.kind == PLACE:
         return place(core, command, user)
+    if command.kind == AMEND:
+        return amend(core, command, user, index)
     if not find_market(core, command.market_id):
         return UNKNOWN_MARKET
     if not index or core.markets[core.orders[index].market].market_id != command.market_id:
         return UNKNOWN_ORDER
-    if core.orders[index].user != user and not command.flags:
+    if core.orders[index].user != user and not command.flags & OPERATOR:
         return UNKNOWN_ORDER
     if command.kind == REDUCE:
         return reduce(core, command, index)
+    if command.flags and is_restricted(core, index, command.flags):
+        return CANCEL_RESTRICTED
     return cancel(core, command, index)

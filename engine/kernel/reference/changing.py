@@ -8,6 +8,7 @@ the order and its place in the queue alone.
 from __future__ import annotations
 
 from functools import partial
+from typing import Final
 
 from engine.kernel.codes import (
     ACTIVE,
@@ -16,6 +17,8 @@ from engine.kernel.codes import (
     LIMIT_MAKER,
     MALFORMED,
     OK,
+    ONLY_NEW,
+    ONLY_PARTIALLY_FILLED,
     OPERATOR,
     ORDER_CANCELED,
     ORDER_MOVED,
@@ -33,6 +36,8 @@ from engine.kernel.reference.placing import entry_refusal
 from engine.kernel.reference.requests import apply_once
 from engine.proto.records import INT64_MAX, NO_REQUEST_ID, Reason
 
+_CANCEL_FLAGS: Final = OPERATOR | ONLY_NEW | ONLY_PARTIALLY_FILLED
+
 
 def apply_change(x: Exchange, fields: Fields) -> int:
     """Check form, user and request id of a CANCEL or REDUCE, then change the order."""
@@ -42,16 +47,27 @@ def apply_change(x: Exchange, fields: Fields) -> int:
         return MALFORMED
     if text != NO_TEXT or (quantity and kind != REDUCE):
         return MALFORMED
-    if flags and (flags != OPERATOR or kind != CANCEL or user_id):
+    if flags and not _are_cancel_flags(kind, flags, user_id):
         return MALFORMED
     user = x.users.get(user_id)
     if user is None:
-        if not flags:
+        if not flags & OPERATOR:
             return Reason.UNKNOWN_USER
         user = x.house  # an operator's cancel, which names no user
     if request_id != NO_REQUEST_ID:
         return apply_once(x, user, fields, partial(_change, x, user, fields))
     return _change(x, user, fields)
+
+
+def _are_cancel_flags(kind: int, flags: int, user_id: int) -> bool:
+    """Whether these are flags of a CANCEL; an operator's names no user."""
+    return kind == CANCEL and not flags & ~_CANCEL_FLAGS and not (flags & OPERATOR and user_id)
+
+
+def is_restricted(order: Order, flags: int) -> bool:
+    """Whether a cancel with these flags spares the order (rule 21)."""
+    is_new = order.leaves == order.quantity
+    return bool(flags & ONLY_NEW and not is_new) or bool(flags & ONLY_PARTIALLY_FILLED and is_new)
 
 
 def _change(x: Exchange, user: User, fields: Fields) -> int:
@@ -63,12 +79,14 @@ def _change(x: Exchange, user: User, fields: Fields) -> int:
     order = x.orders.get(fields[9])
     if order is None or order.market is not market:
         return Reason.UNKNOWN_ORDER
-    if order.user is not user and not flags:
+    if order.user is not user and not flags & OPERATOR:
         return Reason.UNKNOWN_ORDER
     if kind == REDUCE:
         return _reduce(x, order, fields[11])
+    if flags and is_restricted(order, flags):
+        return Reason.CANCEL_RESTRICTED
     order.side.remove(order)
-    end_order(x, order, ORDER_CANCELED, flags=BY_OPERATOR if flags else 0)
+    end_order(x, order, ORDER_CANCELED, flags=BY_OPERATOR if flags & OPERATOR else 0)
     return OK
 
 

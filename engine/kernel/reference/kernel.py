@@ -20,6 +20,7 @@ from engine.kernel.interface import (
 )
 from engine.kernel.limits import DEFAULT_LIMITS, Limits
 from engine.kernel.reference.admin import apply_admin
+from engine.kernel.reference.amending import apply_amend
 from engine.kernel.reference.book import BookSide
 from engine.kernel.reference.changing import apply_change, apply_move
 from engine.kernel.reference.checks import Fields
@@ -52,6 +53,8 @@ def _handler_of(kind: int) -> Callable[[Exchange, Fields], int]:
         return apply_place_leg
     if kind == CommandType.MOVE:
         return apply_move
+    if kind == CommandType.AMEND:
+        return apply_amend
     if kind in (CommandType.CANCEL, CommandType.REDUCE):
         return apply_change
     return apply_admin if kind in FORMS else _refuse_unknown

@@ -9,9 +9,11 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from engine.proto.records import Command, CommandType, OrderType, StpMode
+from engine.proto.records import Command, CommandFlag, CommandType, OrderType, StpMode
 
+ONLY: Final = (CommandFlag.ONLY_NEW, CommandFlag.ONLY_PARTIALLY_FILLED)
 USERS: Final = tuple(range(1, 8))
+CANCEL_FLAGS: Final = (0, *ONLY, ONLY[0] | ONLY[1])
 _GROUPS: Final = (0, 0, 1, 1, 2, 2**40, -1)
 
 
@@ -22,6 +24,14 @@ def with_care(rng: random.Random, placed: Command) -> Command:
         amount = rng.choice((1, -1, 99, 10_000, 25_037, 200_000, 10**7, 10**15))
         placed = placed._replace(quantity=int(rng.random() < 0.02), amount=amount)
     return placed._replace(stp=stp)
+
+
+def amended_terms(rng: random.Random, price: int) -> dict[str, int]:
+    """Price and quantity of an AMEND: often one of them only, often smaller."""
+    return {
+        "price": rng.choice((0, 0, price, price, -1 if rng.random() < 0.05 else 0)),
+        "quantity": rng.choice((0, 1 + int(rng.random() ** 2 * 80))),
+    }
 
 
 def care_command(rng: random.Random) -> Command:

@@ -26,7 +26,7 @@ from engine.proto.records import (
     UserStatus,
     pack_command,
 )
-from tests.property.kernel.care import USERS, care_command, with_care
+from tests.property.kernel.care import CANCEL_FLAGS, USERS, amended_terms, care_command, with_care
 from tests.property.kernel.flow_funds import transfer_sequence
 
 EXTREMES: Final = (0, -1, 1, 2**62, INT64_MAX, -(2**63))
@@ -134,8 +134,11 @@ class Flow:
             )
         if draw < 0.72:
             return self._cancel()
-        if draw < 0.80:
+        if draw < 0.76:
             return self._of_order(CommandType.REDUCE, quantity=self._random.randrange(0, 12))
+        if draw < 0.80:
+            terms = amended_terms(self._random, self._price())
+            return self._of_order(CommandType.AMEND, **terms)
         if draw < 0.92:
             return self._money()
         if draw < 0.93:
@@ -232,9 +235,10 @@ class Flow:
         )
 
     def _cancel(self) -> Command:
-        command = self._of_order(CommandType.CANCEL)
+        flags = self._random.choices(CANCEL_FLAGS, (8, 1, 1, 0.1))[0]
+        command = self._of_order(CommandType.CANCEL, flags=flags)
         if self._random.random() < 0.3:
-            command = command._replace(user_id=0, flags=CommandFlag.OPERATOR)
+            command = command._replace(user_id=0, flags=flags | CommandFlag.OPERATOR)
         return command
 
     def _money(self) -> Command:

@@ -44,11 +44,15 @@ NUMBERS_ONLY_EVENTS = {
     EventType.LIST_ENDED,
     EventType.DEADMAN_SET,
     EventType.SESSION_SET,
-    EventType.ORDER_AMENDED,
     EventType.MARKET_UNCROSSED,
     EventType.MARKET_BANDS_SET,
 }
-NUMBERS_ONLY_REASONS = set(Reason) & {*range(40, 54), *range(56, 80), *range(81, 100)}
+NUMBERS_ONLY_REASONS = set(Reason) & {
+    *range(40, 54),
+    *range(56, 80),
+    *range(81, 86),
+    *range(87, 100),
+}
 
 
 def kernels() -> tuple[Kernel, Kernel]:

@@ -34,8 +34,8 @@ USD_START = 1_000_000 * UNIT
 TAKER_PPM = 1_900
 
 
-def open_desk(desk: Desk, **market: int) -> Desk:
-    desk.open_market(**market)
+def open_desk(desk: Desk, *, maker: int = 0, taker: int = 0, flags: int = 0) -> Desk:
+    desk.open_market(maker=maker, taker=taker, flags=flags)
     for user in (ALICE, BOB):
         desk.fund(user, BTC, BTC_START)
         desk.fund(user, USD, USD_START)

@@ -1,0 +1,175 @@
+# mypy: ignore-errors
+# ruff: noqa: F821  (a bare annotation declares a C variable)
+"""AMEND of an open order: another total quantity, another price, or both (rules 18 to 20).
+
+Everything is decided before anything changes. Invariant: a refused amend leaves the order and its
+place in the queue alone; quantity - leaves, which is what has traded or was taken off, stays.
+"""
+
+import cython
+
+from engine.kernel.codes import (
+    INSUFFICIENT_BALANCE,
+    INVALID_PRICE,
+    INVALID_QUANTITY,
+    LIMIT_MAKER,
+    LOT_SIZE,
+    NOTHING_CHANGES,
+    NOTIONAL,
+    OK,
+    ORDER_AMENDED,
+    ORDER_CANCELED,
+    OVERFLOW,
+    PRICE_ABOVE_CEILING,
+    PRICE_FILTER,
+    UNKNOWN_MARKET,
+    UNKNOWN_ORDER,
+    WOULD_TAKE,
+)
+from engine.kernel.compiled.accounts import available_in, lock
+from engine.kernel.compiled.events import emit_changed
+from engine.kernel.compiled.fees import bid_hold, higher, notional_of, product
+from engine.kernel.compiled.layout import (
+    CommandPtr,
+    CorePtr,
+    MarketPtr,
+    OrderPtr,
+    Sweep,
+    TermsPtr,
+    i64,
+    u32,
+)
+from engine.kernel.compiled.levels import dequeue, enqueue, key_of, reserve_section, side_of
+from engine.kernel.compiled.lookups import find_market
+from engine.kernel.compiled.matching import end_order, fit_reserve, held_account, match, survey
+from engine.kernel.compiled.memory import reserve_events
+from engine.kernel.compiled.placing import entry_refusal, is_within_price_filter
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def amend(core: CorePtr, command: CommandPtr, user: u32, index: u32) -> u32:
+    market_index: u32 = find_market(core, command.market_id)
+    if not market_index:
+        return UNKNOWN_MARKET
+    order: OrderPtr = core.orders + index
+    if not index or order.user != user or order.market != market_index:
+        return UNKNOWN_ORDER
+    if command.price < 0 or command.quantity < 0:
+        return INVALID_PRICE if command.price < 0 else INVALID_QUANTITY
+    terms: TermsPtr = core.terms + index
+    price: i64 = command.price if command.price else order.price
+    quantity: i64 = command.quantity if command.quantity else terms.quantity
+    if price == order.price and quantity == terms.quantity:
+        return NOTHING_CHANGES
+    leaves: i64 = order.leaves - terms.quantity + quantity
+    if leaves <= 0:
+        dequeue(core, index)
+        end_order(core, index, ORDER_CANCELED, 0, OK)
+        return OK
+    reason: u32 = OK
+    is_smaller_only: cython.bint = price == order.price and leaves < order.leaves
+    if not is_smaller_only:
+        reason = entry_refusal(core, user, market_index)
+    if not reason:
+        reason = amend_refusal(core, index, price, quantity, leaves)
+    if reason:
+        return reason
+    if not is_smaller_only:
+        return renew(core, index, price, quantity, leaves)
+    removed_lots: i64 = order.leaves - leaves
+    terms.quantity = quantity
+    order.leaves = leaves
+    core.levels[order.level].lots -= removed_lots
+    fit_reserve(core, index)
+    emit_changed(core, ORDER_AMENDED, order, removed_lots, 0, OK)
+    return OK
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def amend_refusal(core: CorePtr, index: u32, price: i64, quantity: i64, leaves: i64) -> u32:
+    """Check what changes against the filters, and that the products fit."""
+    order: OrderPtr = core.orders + index
+    market: MarketPtr = core.markets + order.market
+    if price != order.price and not is_within_price_filter(market, price):
+        return PRICE_FILTER
+    if order.ceiling and price > order.ceiling:
+        return PRICE_ABOVE_CEILING
+    is_resized: cython.bint = quantity != core.terms[index].quantity
+    if is_resized and (quantity < market.quantity_min or quantity > market.quantity_max):
+        return LOT_SIZE
+    if product(quantity, market.lot_atoms) < 0:
+        return OVERFLOW
+    if notional_of(market, higher(price, order.ceiling), quantity) < 0:
+        return OVERFLOW
+    if amended_hold(core, index, price, leaves) < 0:
+        return OVERFLOW
+    return NOTIONAL if notional_of(market, price, quantity) < market.notional_min else OK
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def amended_hold(core: CorePtr, index: u32, price: i64, leaves: i64) -> i64:
+    """Return what the order must hold with these terms, or TOO_MUCH."""
+    order: OrderPtr = core.orders + index
+    market: MarketPtr = core.markets + order.market
+    if not order.is_bid:
+        return leaves * market.lot_atoms
+    bound: i64 = order.ceiling if order.ceiling else price
+    return bid_hold(market, core.terms + index, bound, leaves)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def renew(core: CorePtr, index: u32, price: i64, quantity: i64, leaves: i64) -> u32:
+    """Send an order with its new terms to the back of a level, where it may trade as a taker."""
+    order: OrderPtr = core.orders + index
+    key: i64 = key_of(not order.is_bid, price)
+    crosses: cython.bint = (
+        price != order.price and side_of(core, order.market, not order.is_bid).best_key >= key
+    )
+    if crosses and order.order_type == LIMIT_MAKER:
+        return WOULD_TAKE
+    more: i64 = amended_hold(core, index, price, leaves) - order.reserved
+    if more > available_in(core, held_account(core, index)):
+        return INSUFFICIENT_BALANCE
+    if not reserve_section(core, side_of(core, order.market, order.is_bid)):
+        return OK
+    if crosses and not reserve_for_terms(core, index, price, leaves):
+        return OK
+    lock(core, held_account(core, index), more)
+    order.reserved += more
+    dequeue(core, index)
+    removed_lots: i64 = order.leaves - leaves
+    order.price = price
+    order.leaves = leaves
+    core.terms[index].quantity = quantity
+    emit_changed(core, ORDER_AMENDED, order, removed_lots, 0, OK)
+    if crosses:
+        match(core, index)
+        if not order.leaves:
+            return OK
+    enqueue(core, index)
+    return OK
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def reserve_for_terms(core: CorePtr, index: u32, price: i64, leaves: i64) -> cython.bint:
+    """Make room for the events of an order that is about to take with new terms."""
+    order: OrderPtr = core.orders + index
+    sweep: Sweep
+    old_price: i64 = order.price
+    old_leaves: i64 = order.leaves
+    order.price = price
+    order.leaves = leaves
+    survey(core, index, cython.address(sweep))
+    order.price = old_price
+    order.leaves = old_leaves
+    return reserve_events(core, sweep.events)
