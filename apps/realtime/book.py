@@ -139,7 +139,7 @@ class MarketBook:
         self._sides = {Side.BID: Levels(Side.BID), Side.ASK: Levels(Side.ASK)}
         self._orders: dict[int, _Order] = {}  # that may rest, as far as events told of them
         self._parked: dict[int, tuple[_Order, bool]] = {}  # and whether they may rest later
-        self._passing = 0  # the newest order that will not rest
+        self._passing = 0  # the order that is under way and will not rest
         self._display = (0, 0)  # the order of the newest terms, and what the book shows of it
         self._pending: list[tuple[EventHeader, EventBody]] = []
         self._is_stale = True
@@ -278,6 +278,7 @@ class MarketBook:
             self._orders.pop(trade.maker_order_id, None)
         if header.flags & EventFlag.DONE:
             self._orders.pop(trade.taker_order_id, None)
+            self._passing = 0
 
     def _change(
         self,
@@ -288,6 +289,8 @@ class MarketBook:
         is_news: bool,
     ) -> None:
         if change.order_id == self._passing:
+            if header.flags & EventFlag.DONE:
+                self._passing = 0
             return  # it never rested
         known = self._orders.get(change.order_id)
         was_at, was_shown, shown = change.price_ticks, change.was_shown_lots, change.shown_lots

@@ -5,13 +5,32 @@ from __future__ import annotations
 from apps.markets.catalogue import MARKET_FACTS, Catalogue
 from apps.mirror.event_words import body_fields, event_summary, header_fields
 from engine.proto.records import (
+    BODY_STRUCTS,
     RECORD_BYTES,
+    CancelAllDone,
+    DeadmanSet,
     EventBody,
     EventHeader,
     EventType,
+    FundsTransferred,
+    KillSwitchSet,
+    LegTaken,
+    ListSet,
+    ListType,
+    MarketBandsSet,
+    MarketLimitsSet,
+    MarketUncrossed,
     OrderAccepted,
+    OrderPrevented,
+    OrderTerms,
+    RateLimitSet,
     Refused,
+    SessionSet,
+    SessionState,
+    StpMode,
     Trade,
+    TradeGroupSet,
+    UserFeesSet,
     unpack_event,
 )
 from tests.integration.console.exchange_day import exchange_day
@@ -95,3 +114,73 @@ def test_codes_that_nobody_knows_are_shown_as_numbers() -> None:
     body = Refused(250, 1, 0, bytes(16), b"\xff\x00")
     assert event_summary(header, body, Catalogue()) == "unknown (250) · unknown (999) · account 1"
     assert body_fields(header, body, Catalogue())[-1].value == "\\xff"
+
+
+NO_ID = bytes(16)
+NEW: dict[EventType, tuple[EventBody, str]] = {
+    EventType.FUNDS_TRANSFERRED: (
+        FundsTransferred(1001, 1, -5 * 10**7, 2, 3, NO_ID, b""),
+        "-0.5 BTC · account 1001 · leg 2 of 3",
+    ),
+    EventType.ORDER_TERMS: (
+        OrderTerms(7, 1001, 6_010_000, 0, 10, START_US, 0, 0, StpMode.DECREMENT, 0),
+        "order 7 · account 1001",
+    ),
+    EventType.ORDER_PREVENTED: (
+        OrderPrevented(7, 1001, 6_010_000, 10, 1_500, 0, 0, 0, 8, 6_010_000),
+        "Sell · order 7 · 0.15 BTC left",
+    ),
+    EventType.LEG_TAKEN: (LegTaken(28, 1001, 0, 2, NO_ID, b""), "Place leg · leg 2"),
+    EventType.LIST_ACCEPTED: (
+        ListSet(7, 1001, ListType.OCO, 2, 7, 8, 0, b""), "Oco · orders 7, 8",
+    ),
+    EventType.CANCEL_ALL_DONE: (CancelAllDone(0, 0, 1_200), "1,200 orders canceled"),
+    EventType.DEADMAN_SET: (DeadmanSet(1001, 5_000, START_US), "5,000 ms · account 1001"),
+    EventType.SESSION_SET: (
+        SessionSet(1001, 4, SessionState.CLOSED, 10, START_US),
+        "session 4 · Closed · account 1001",
+    ),
+    EventType.KILL_SWITCH_SET: (KillSwitchSet(1001, 1), "on · account 1001"),
+    EventType.RATE_LIMIT_SET: (
+        RateLimitSet(1001, 50, 10_000_000), "50 unfilled orders in 10 s · account 1001",
+    ),
+    EventType.TRADE_GROUP_SET: (TradeGroupSet(1001, 9), "group 9 · account 1001"),
+    EventType.USER_FEES_SET: (
+        UserFeesSet(1001, -100, 500, 1), "maker -100 · taker 500 · account 1001",
+    ),
+    EventType.MARKET_LIMITS_SET: (MarketLimitsSet(1, 2, 3, 4, 5, 6, 1), "new limits"),
+    EventType.MARKET_BANDS_SET: (MarketBandsSet(1, 2, 3, 4, 5, 6, 7, 8), "new limits"),
+    EventType.MARKET_UNCROSSED: (
+        MarketUncrossed(6_010_000, 1_500, 0, 6_010_000), "0.15 BTC at 60,100 USDT",
+    ),
+}  # fmt: skip
+
+
+def test_rules_lists_transfers_and_auctions_are_told_too() -> None:
+    _, catalogue = the_day()
+    told = {}
+    for kind, (body, _) in NEW.items():
+        header = EventHeader(9, 8, START_US, kind, 0, 0, 1)
+        told[kind] = event_summary(header, body, catalogue)
+        fields = body_fields(header, body, catalogue)
+        assert [field.name for field in fields] == list(body._fields)
+    assert told == {kind: words for kind, (_, words) in NEW.items()}
+
+
+def test_no_body_of_an_event_is_without_words() -> None:
+    events, _ = the_day()
+    of_the_day = {type(body) for _, body in events}
+    others = {type(body) for body, _ in NEW.values()}
+    missing = {body for _, body in BODY_STRUCTS.values()} - of_the_day - others
+    assert {each.__name__ for each in missing} == {"RequestReplayed", "MarketFeesSet"}
+
+
+def test_fields_of_a_limit_order_with_conditions_have_meanings() -> None:
+    _, catalogue = the_day()
+    body, _ = NEW[EventType.ORDER_TERMS]
+    header = EventHeader(9, 8, START_US, EventType.ORDER_TERMS, 0, 0, 1)
+    shown = {f.name: f.meaning for f in body_fields(header, body, catalogue)}
+    assert shown["stop_price_ticks"] == "60,100 USDT"
+    assert shown["display_lots"] == "0.001 BTC"
+    assert shown["stp"] == "Decrement"
+    assert shown["expire_time_us"].endswith(" UTC")

@@ -1,0 +1,125 @@
+"""The kernel's random flow, and what books and feeds make of its events, side by side."""
+
+from __future__ import annotations
+
+import random
+
+from apps.mirror.verification.rederive import BookState
+from apps.realtime.book import MarketBook
+from engine.client import Book, Level
+from engine.kernel import load_kernel
+from engine.kernel.interface import Kernel
+from engine.proto.records import RECORD_BYTES, Side, unpack_event
+from tests.property.kernel.flow import LIMITS, NARROW, Flow, listing
+
+DEPTH = 10_000
+CUT_EVENTS_MAX = 7  # pieces so small that nothing that belongs together stays together
+
+
+class Chain:
+    """A kernel that is driven by a flow, and its events."""
+
+    def __init__(self, seed: int, prices: tuple[int, int] = NARROW, name: str = "compiled") -> None:
+        self.kernel: Kernel = load_kernel(name, LIMITS)
+        self.flow = Flow(seed, prices)
+        self.chance = random.Random(seed)
+        self.time_us = 1
+        self.events = self.kernel.apply(listing(), 1)
+
+    def run(self, commands: int) -> bytes:
+        """Apply more commands, each at a time of its own; return their events."""
+        new = bytearray()
+        for _ in range(commands):
+            self.time_us += self.chance.choice((1, 1_000, 400_000))
+            new += self.kernel.apply(self.flow.record(), self.time_us)
+        self.events += bytes(new)
+        return bytes(new)
+
+
+def pieces(events: bytes, chance: random.Random) -> list[bytes]:
+    """Cut events at random places, inside of commands too."""
+    found, at = [], 0
+    while at < len(events):
+        size = chance.randint(1, CUT_EVENTS_MAX) * RECORD_BYTES
+        found.append(events[at : at + size])
+        at += size
+    return found
+
+
+def assert_books_are_the_kernels(state: BookState, kernel: Kernel) -> None:
+    """Balances, open orders and asset totals of the books are those of the kernel."""
+    balances = {
+        key: (held.available, held.locked)
+        for key, held in state.balances.items()
+        if held.total or held.locked
+    }
+    assert balances == {
+        (each.user_id, each.asset_id): (each.available_atoms, each.locked_atoms)
+        for each in kernel.all_balances()
+    }
+    orders = {
+        order.order_id: (
+            order.market.market_id,
+            order.user_id,
+            order.price_ticks,
+            order.leaves_lots,
+            order.reserved_atoms,
+        )
+        for order in state.derived.orders.open.values()
+    }
+    assert orders == {
+        each.order_id: (
+            each.market_id,
+            each.user_id,
+            each.price_ticks,
+            each.leaves_lots,
+            each.reserved_atoms,
+        )
+        for each in kernel.open_orders()
+    }
+    flows = {asset_id: tuple(flow) for asset_id, flow in state.flows.items()}
+    assert flows == {
+        each.asset_id: (each.deposited_atoms, each.withdrawn_atoms, each.adjusted_atoms)
+        for each in kernel.totals()
+        if each.asset_id in flows
+    }
+
+
+class Listener:
+    """A feed's book of one market that follows a chain from now on."""
+
+    def __init__(self, chain: Chain, market_id: int) -> None:
+        self.chain = chain
+        self.market_id = market_id
+        self.book = MarketBook()
+        self.seen = len(chain.events)
+        self.loads = 0
+        self.catch_up()
+
+    def catch_up(self) -> None:
+        """Apply what is new, and load the book as often as it asks for that."""
+        packed = self.chain.events
+        for at in range(self.seen, len(packed), RECORD_BYTES):
+            header, body = unpack_event(packed, at)
+            if header.market_id == self.market_id:
+                self.book.apply(header, body)
+        self.seen = len(packed)
+        while self.book.is_stale:
+            self.book.load(self._answer(), self.book.generation, DEPTH)
+            self.loads += 1
+
+    def _answer(self) -> Book:
+        kernel = self.chain.kernel
+        found = kernel.book(self.market_id, DEPTH)
+        assert found is not None
+        bids, asks = (tuple(Level(**each._asdict()) for each in side) for side in found)
+        return Book(event_seq=kernel.event_seq, bids=bids, asks=asks)
+
+    def assert_is_the_kernels(self) -> None:
+        """Every level of the feed's book is one of the kernel's, and the other way round."""
+        found = self.chain.kernel.book(self.market_id, DEPTH)
+        assert found is not None
+        for side, levels in zip((Side.BID, Side.ASK), found, strict=True):
+            assert self.book.top(side, DEPTH) == [
+                (level.price_ticks, level.quantity_lots) for level in levels
+            ]
