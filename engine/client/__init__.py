@@ -15,7 +15,9 @@ from engine.client.errors import (
     OutcomeUnknown,
     PeerRefused,
 )
+from engine.client.funds import TransferLeg
 from engine.client.sync import SyncEngineClient
+from engine.client.trader import OrderTicket, new_request_id
 from engine.client.types import (
     Asset,
     AssetTotals,
@@ -57,6 +59,7 @@ __all__ = [
     "Market",
     "OpenOrder",
     "OpenOrders",
+    "OrderTicket",
     "Outcome",
     "OutcomeUnknown",
     "PeerRefused",
@@ -64,5 +67,7 @@ __all__ = [
     "Status",
     "SyncEngineClient",
     "Totals",
+    "TransferLeg",
     "iterate_events",
+    "new_request_id",
 ]

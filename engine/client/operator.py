@@ -1,32 +1,14 @@
-"""Operators' commands. The idempotent ones are sent again by themselves after a lost connection."""
+"""Operators' commands about assets, markets and users."""
 
 from __future__ import annotations
 
-import asyncio
-import time
-from bisect import bisect_right
-from typing import Any, Final
-
-from grpc import aio
-
-from engine.client.channel import translate
-from engine.client.errors import EngineUnavailable, OutcomeUnknown
-from engine.client.events import Events
-from engine.client.types import Outcome, outcome_of
+from engine.client.commanding import Commander
+from engine.client.types import Outcome
 from engine.proto import engine_pb2 as pb
-from engine.proto.records import (
-    EVENT_HEADER,
-    RECORD_BYTES,
-    EventHeader,
-    MarketState,
-    UserStatus,
-)
-
-ADMIN_RETRY_S: Final = 0.2
-REPLAY_READ_EVENTS: Final = 64
+from engine.proto.records import MarketState, Side, UserStatus
 
 
-class Operator(Events):
+class Operator(Commander):
     """AdminService. A refusal is raised as EngineRefused."""
 
     async def add_asset(
@@ -100,147 +82,117 @@ class Operator(Events):
         request = pb.AddUserRequest(user_id=user_id)
         return await self._command(self._admin.AddUser, request, idempotent=True)
 
-    async def set_user_status(self, *, user_id: int, status: UserStatus) -> Outcome:
-        request = pb.SetUserStatusRequest(user_id=user_id, status=status)
+    async def set_user_status(
+        self, *, user_id: int, status: UserStatus, cancel_resting: bool = False
+    ) -> Outcome:
+        """Suspend a user, on wish with the end of all open orders, or let him trade again."""
+        request = pb.SetUserStatusRequest(
+            user_id=user_id, status=status, cancel_resting=cancel_resting
+        )
         return await self._command(self._admin.SetUserStatus, request)
-
-    async def deposit(
-        self,
-        *,
-        user_id: int,
-        asset_id: int,
-        amount_atoms: int,
-        business_id: bytes,
-        reference: str = "",
-    ) -> Outcome:
-        """Credit once for ever per `business_id` (16 bytes). `reference`: as a client order id."""
-        request = _funds(user_id, asset_id, amount_atoms, business_id, reference)
-        return await self._command(self._admin.Deposit, request, idempotent=True)
-
-    async def withdraw(
-        self,
-        *,
-        user_id: int,
-        asset_id: int,
-        amount_atoms: int,
-        business_id: bytes,
-        reference: str = "",
-    ) -> Outcome:
-        """Debit once for ever per `business_id` (16 bytes)."""
-        request = _funds(user_id, asset_id, amount_atoms, business_id, reference)
-        return await self._command(self._admin.Withdraw, request, idempotent=True)
-
-    async def adjust(
-        self,
-        *,
-        user_id: int,
-        asset_id: int,
-        amount_atoms: int,
-        business_id: bytes,
-        reference: str = "",
-    ) -> Outcome:
-        """Credit or debit (signed) once for ever per `business_id` (16 bytes)."""
-        request = _funds(user_id, asset_id, amount_atoms, business_id, reference)
-        return await self._command(self._admin.Adjust, request, idempotent=True)
 
     async def force_cancel(self, *, market_id: int, order_id: int) -> Outcome:
         request = pb.ForceCancelRequest(market_id=market_id, order_id=order_id)
         return await self._command(self._admin.ForceCancel, request)
 
-    async def _command(
-        self,
-        call: aio.UnaryUnaryMultiCallable[Any, pb.CommandResult],
-        request: Any,
-        *,
-        idempotent: bool = False,
+    async def force_cancel_all(
+        self, *, user_id: int = 0, market_id: int = 0, side: Side | None = None
     ) -> Outcome:
-        """An operator's command. One that the engine recognises again is sent again if need be."""
-        deadline_s = time.monotonic() + self._timeout_s
-        unknown: OutcomeUnknown | None = None
-        while True:
-            try:
-                outcome = await self._once(call, request)
-            except OutcomeUnknown as error:
-                unknown = error
-            except EngineUnavailable:
-                if unknown is None:
-                    raise
-            else:
-                if outcome.replayed:
-                    outcome = await self._first_outcome(outcome)
-                return outcome.expect()
-            if not idempotent or time.monotonic() >= deadline_s:
-                raise unknown
-            await asyncio.sleep(ADMIN_RETRY_S)
-
-    async def _once(
-        self, call: aio.UnaryUnaryMultiCallable[Any, pb.CommandResult], request: Any
-    ) -> Outcome:
-        await self._connected()
-        try:
-            result = await call(request, timeout=self._timeout_s, metadata=self._access.metadata())
-        except aio.AioRpcError as error:
-            raise translate(error, executed=True) from error
-        return outcome_of(result.events)
-
-    async def _first_outcome(self, replay: Outcome) -> Outcome:
-        """The outcome that a replayed request had the first time, from the journal."""
-        replayed_at = EventHeader._make(EVENT_HEADER.unpack_from(replay.records)).event_seq
-        deadline_s = time.monotonic() + self._timeout_s
-        while True:
-            try:
-                async with self._replay_reads:
-                    records = await self._events_of_command(replay.first_event_seq, replayed_at - 1)
-            except EngineUnavailable as error:
-                if time.monotonic() >= deadline_s:
-                    raise OutcomeUnknown(
-                        f"the command was executed before, at event {replay.first_event_seq}, "
-                        f"but its events cannot be read: {error}"
-                    ) from error
-                await asyncio.sleep(ADMIN_RETRY_S)
-            else:
-                return Outcome(
-                    command_seq=_command_seq(records, 0),
-                    first_event_seq=replay.first_event_seq,
-                    order_id=replay.order_id,
-                    reason=replay.reason,
-                    replayed=True,
-                    records=records,
-                )
-
-    async def _events_of_command(self, first_event_seq: int, last_event_seq: int) -> bytes:
-        """All events of the command that begins at `first_event_seq`."""
-        parts: list[bytes] = []
-        following, step = first_event_seq, REPLAY_READ_EVENTS
-        while following <= last_event_seq:
-            last = min(following + step - 1, last_event_seq)
-            parts += [batch.events async for batch in self.read_events(following, last)]
-            if _command_seq(parts[-1], -RECORD_BYTES) != _command_seq(parts[0], 0):
-                break
-            following, step = last + 1, step * 2
-        records = b"".join(parts)
-        own = _command_seq(records, 0)
-        count = bisect_right(
-            range(len(records) // RECORD_BYTES),
-            own,
-            key=lambda at: _command_seq(records, at * RECORD_BYTES),
+        """Cancel the open orders of a user (0: of everybody) in a market (0: in all)."""
+        request = pb.ForceCancelAllRequest(
+            user_id=user_id, market_id=market_id, side=0 if side is None else 1 + side
         )
-        return records[: count * RECORD_BYTES]
+        return await self._command(self._admin.ForceCancelAll, request)
 
+    async def set_user_fees(
+        self, *, user_id: int, maker_fee: int, taker_fee: int, market_id: int = 0
+    ) -> Outcome:
+        """Give a user own fees in a market (0: in every one whose fees are in ppm)."""
+        request = pb.SetUserFeesRequest(
+            user_id=user_id,
+            market_id=market_id,
+            is_set=True,
+            maker_fee=maker_fee,
+            taker_fee=taker_fee,
+        )
+        return await self._command(self._admin.SetUserFees, request)
 
-def _funds(
-    user_id: int, asset_id: int, amount_atoms: int, business_id: bytes, reference: str
-) -> pb.FundsRequest:
-    return pb.FundsRequest(
-        user_id=user_id,
-        asset_id=asset_id,
-        amount_atoms=amount_atoms,
-        business_id=business_id,
-        reference=reference,
-    )
+    async def clear_user_fees(self, *, user_id: int, market_id: int = 0) -> Outcome:
+        """Take a user's own fees back."""
+        request = pb.SetUserFeesRequest(user_id=user_id, market_id=market_id)
+        return await self._command(self._admin.SetUserFees, request)
 
+    async def set_market_limits(
+        self,
+        *,
+        market_id: int,
+        market_min_lots: int = 0,
+        market_max_lots: int = 0,
+        max_notional_atoms: int = 0,
+        max_orders: int = 0,
+        max_algo_orders: int = 0,
+        max_position_atoms: int = 0,
+        min_notional_to_market: bool = False,
+        max_notional_to_market: bool = False,
+    ) -> Outcome:
+        """Set all limits of a market at once; 0 = no bound."""
+        request = pb.SetMarketLimitsRequest(
+            market_id=market_id,
+            market_min_lots=market_min_lots,
+            market_max_lots=market_max_lots,
+            max_notional_atoms=max_notional_atoms,
+            max_orders=max_orders,
+            max_algo_orders=max_algo_orders,
+            max_position_atoms=max_position_atoms,
+            min_notional_to_market=min_notional_to_market,
+            max_notional_to_market=max_notional_to_market,
+        )
+        return await self._command(self._admin.SetMarketLimits, request)
 
-def _command_seq(records: bytes, offset: int) -> int:
-    """Command sequence of the event at an offset."""
-    seq: int = EVENT_HEADER.unpack_from(records, offset)[1]
-    return seq
+    async def set_market_bands(
+        self,
+        *,
+        market_id: int,
+        reference_price_ticks: int = 0,
+        bid_ppm: tuple[int, int] = (0, 0),
+        ask_ppm: tuple[int, int] = (0, 0),
+        slippage_ppm: int = 0,
+        volatility_ppm: int = 0,
+        pause_us: int = 0,
+    ) -> Outcome:
+        """Set all price bands of a market at once; 0 = no bound.
+
+        `*_ppm` are the lowest and highest price of a side, of the reference price, which is the
+        last trade's where it is 0.
+        """
+        request = pb.SetMarketBandsRequest(
+            market_id=market_id,
+            reference_price_ticks=reference_price_ticks,
+            bid_lowest_ppm=bid_ppm[0],
+            bid_highest_ppm=bid_ppm[1],
+            ask_lowest_ppm=ask_ppm[0],
+            ask_highest_ppm=ask_ppm[1],
+            slippage_ppm=slippage_ppm,
+            volatility_ppm=volatility_ppm,
+            pause_us=pause_us,
+        )
+        return await self._command(self._admin.SetMarketBands, request)
+
+    async def set_kill_switch(
+        self, *, is_on: bool, user_id: int = 0, market_id: int = 0
+    ) -> Outcome:
+        """Stop a user, or a market, or (neither) everything, and cancel what rests; or go on."""
+        request = pb.SetKillSwitchRequest(user_id=user_id, market_id=market_id, is_on=is_on)
+        return await self._command(self._admin.SetKillSwitch, request)
+
+    async def set_trade_group(self, *, user_id: int, group_id: int) -> Outcome:
+        """Users of one group are as one user to self-trade prevention; 0 = no group."""
+        request = pb.SetTradeGroupRequest(user_id=user_id, group_id=group_id)
+        return await self._command(self._admin.SetTradeGroup, request)
+
+    async def set_rate_limit(self, *, max_orders: int, window_us: int, user_id: int = 0) -> Outcome:
+        """Limit unfilled orders per window, of a user or (0) of all without an own limit."""
+        request = pb.SetRateLimitRequest(
+            user_id=user_id, max_orders=max_orders, window_us=window_us
+        )
+        return await self._command(self._admin.SetRateLimit, request)

@@ -10,6 +10,7 @@ from typing import Final
 
 from engine.client.errors import EngineRefused
 from engine.proto.records import (
+    EVENT_TYPE_OFFSET,
     RECORD_BYTES,
     EventBody,
     EventFlag,
@@ -17,8 +18,10 @@ from engine.proto.records import (
     EventType,
     OrderAccepted,
     OrderChanged,
+    OrderPrevented,
     Reason,
     Trade,
+    decisive_event,
     unpack_event,
 )
 
@@ -64,7 +67,14 @@ class Outcome:
         return tuple(iterate_events(self.records))
 
     @cached_property
+    def order_ids(self) -> tuple[int, ...]:
+        """The orders that the command made: two of a quote, up to three of a list."""
+        return tuple(body.order_id for _, body in self.events if isinstance(body, OrderAccepted))
+
+    @cached_property
     def fills(self) -> tuple[Fill, ...]:
+        """Not those of stop orders that the command's trades triggered."""
+        own = {self.order_id, *self.order_ids}
         return tuple(
             Fill(
                 trade_id=body.trade_id,
@@ -74,7 +84,7 @@ class Outcome:
                 maker_order_id=body.maker_order_id,
             )
             for _, body in self.events
-            if isinstance(body, Trade)
+            if isinstance(body, Trade) and body.taker_order_id in own
         )
 
     @property
@@ -84,15 +94,19 @@ class Outcome:
 
     @property
     def leaves_lots(self) -> int:
-        """Lots of the order that are open after the command, 0 if it has ended."""
+        """Lots of `order_id` that are open after the command, 0 if it has ended."""
         leaves = 0
         for header, body in self.events:
-            if isinstance(body, OrderAccepted):
-                leaves = body.quantity_lots
-            elif isinstance(body, OrderChanged):
-                leaves = body.leaves_lots
-            elif isinstance(body, Trade):
+            if isinstance(body, Trade):
+                if body.taker_order_id != self.order_id:
+                    continue
                 leaves -= body.quantity_lots
+            elif isinstance(body, OrderAccepted | OrderChanged | OrderPrevented):
+                if body.order_id != self.order_id:
+                    continue
+                leaves = body.quantity_lots if isinstance(body, OrderAccepted) else body.leaves_lots
+            else:
+                continue
             if header.flags & EventFlag.DONE:
                 leaves = 0
         return leaves
@@ -104,12 +118,14 @@ class Outcome:
 _OPENING: Final = struct.Struct("<QQ8xBxH4xq8xqq")
 _ORDER_EVENTS: Final = frozenset(
     (
-        int(EventType.ORDER_ACCEPTED),
         int(EventType.ORDER_CANCELED),
         int(EventType.ORDER_REDUCED),
         int(EventType.ORDER_MOVED),
+        int(EventType.ORDER_AMENDED),
     )
 )
+_ACCEPTED: Final = int(EventType.ORDER_ACCEPTED)
+_ALL_CANCELED: Final = int(EventType.CANCEL_ALL_DONE)
 
 
 def iterate_events(records: bytes) -> Iterator[tuple[EventHeader, EventBody]]:
@@ -119,12 +135,23 @@ def iterate_events(records: bytes) -> Iterator[tuple[EventHeader, EventBody]]:
 
 
 def outcome_of(records: bytes) -> Outcome:
-    """The outcome of the one command whose events these are."""
+    """The outcome of a command, or of legs and the command that takes them, from their events."""
     # Read by hand: this runs for every order, and most callers never look at the events.
     event_seq, command_seq, kind, reason, word, order_id, first_event_seq = _OPENING.unpack_from(
         records
     )
-    if kind in _ORDER_EVENTS:
+    if kind != _ACCEPTED and len(records) > RECORD_BYTES:
+        types = records[EVENT_TYPE_OFFSET::RECORD_BYTES]
+        at = decisive_event(records)
+        event_seq, command_seq, kind, reason, word, order_id, first_event_seq = (
+            _OPENING.unpack_from(records, at * RECORD_BYTES)
+        )
+        accepted = types.find(_ACCEPTED, at)
+        if accepted >= 0 and kind != EventType.REFUSED:
+            kind, word = _ACCEPTED, _OPENING.unpack_from(records, accepted * RECORD_BYTES)[4]
+        elif types[-1] == _ALL_CANCELED:
+            kind = _ALL_CANCELED
+    if kind == _ACCEPTED or kind in _ORDER_EVENTS:
         return Outcome(
             command_seq=command_seq,
             first_event_seq=event_seq,

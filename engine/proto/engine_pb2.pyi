@@ -181,6 +181,13 @@ class PlaceRequest(_message.Message):
     CEILING_TICKS_FIELD_NUMBER: _builtins.int
     CLIENT_ORDER_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    STP_FIELD_NUMBER: _builtins.int
+    QUOTE_ATOMS_FIELD_NUMBER: _builtins.int
+    STOP_PRICE_TICKS_FIELD_NUMBER: _builtins.int
+    TRAILING_DELTA_BIPS_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_US_FIELD_NUMBER: _builtins.int
+    DISPLAY_LOTS_FIELD_NUMBER: _builtins.int
+    IN_SESSION_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
     """who owns the order, 1 .. 2^47 - 1"""
     market_id: _builtins.int
@@ -203,6 +210,20 @@ class PlaceRequest(_message.Message):
     """at most 36 of [a-zA-Z0-9-_.:/], unique among open orders"""
     request_id: _builtins.bytes
     """16 bytes or empty; a retry with the same id is answered, not repeated"""
+    stp: _builtins.int
+    """records.StpMode: what if it would meet an order of its own user"""
+    quote_atoms: _builtins.int
+    """MARKET with quantity_lots 0: to spend (bid) or to receive (ask)"""
+    stop_price_ticks: _builtins.int
+    """types with a stop: the last price that triggers it"""
+    trailing_delta_bips: _builtins.int
+    """types with a stop: 1 .. 9999, 0 = does not trail"""
+    expire_time_us: _builtins.int
+    """GTD: when the order ends, microseconds since the Unix epoch"""
+    display_lots: _builtins.int
+    """iceberg: how much the book shows at a time, 0 = all"""
+    in_session: _builtins.bool
+    """the order is cancelled when the user's session ends"""
     def __init__(
         self,
         *,
@@ -217,10 +238,17 @@ class PlaceRequest(_message.Message):
         ceiling_ticks: _builtins.int = ...,
         client_order_id: _builtins.str = ...,
         request_id: _builtins.bytes = ...,
+        stp: _builtins.int = ...,
+        quote_atoms: _builtins.int = ...,
+        stop_price_ticks: _builtins.int = ...,
+        trailing_delta_bips: _builtins.int = ...,
+        expire_time_us: _builtins.int = ...,
+        display_lots: _builtins.int = ...,
+        in_session: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget_atoms", b"budget_atoms", "ceiling_ticks", b"ceiling_ticks", "client_order_id", b"client_order_id", "market_id", b"market_id", "order_type", b"order_type", "price_ticks", b"price_ticks", "quantity_lots", b"quantity_lots", "request_id", b"request_id", "side", b"side", "time_in_force", b"time_in_force", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["budget_atoms", b"budget_atoms", "ceiling_ticks", b"ceiling_ticks", "client_order_id", b"client_order_id", "display_lots", b"display_lots", "expire_time_us", b"expire_time_us", "in_session", b"in_session", "market_id", b"market_id", "order_type", b"order_type", "price_ticks", b"price_ticks", "quantity_lots", b"quantity_lots", "quote_atoms", b"quote_atoms", "request_id", b"request_id", "side", b"side", "stop_price_ticks", b"stop_price_ticks", "stp", b"stp", "time_in_force", b"time_in_force", "trailing_delta_bips", b"trailing_delta_bips", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -234,6 +262,8 @@ class CancelRequest(_message.Message):
     MARKET_ID_FIELD_NUMBER: _builtins.int
     ORDER_ID_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    ONLY_NEW_FIELD_NUMBER: _builtins.int
+    ONLY_PARTIALLY_FILLED_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
     """the order's owner"""
     market_id: _builtins.int
@@ -242,6 +272,10 @@ class CancelRequest(_message.Message):
     """as given by the engine"""
     request_id: _builtins.bytes
     """16 bytes or empty, as in PlaceRequest"""
+    only_new: _builtins.bool
+    """refused if some of the order was executed"""
+    only_partially_filled: _builtins.bool
+    """refused if nothing of the order was executed"""
     def __init__(
         self,
         *,
@@ -249,14 +283,272 @@ class CancelRequest(_message.Message):
         market_id: _builtins.int = ...,
         order_id: _builtins.int = ...,
         request_id: _builtins.bytes = ...,
+        only_new: _builtins.bool = ...,
+        only_partially_filled: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["market_id", b"market_id", "order_id", b"order_id", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["market_id", b"market_id", "only_new", b"only_new", "only_partially_filled", b"only_partially_filled", "order_id", b"order_id", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___CancelRequest: _TypeAlias = CancelRequest  # noqa: Y015
+
+@_typing.final
+class AmendRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    MARKET_ID_FIELD_NUMBER: _builtins.int
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    PRICE_TICKS_FIELD_NUMBER: _builtins.int
+    QUANTITY_LOTS_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    """the order's owner"""
+    market_id: _builtins.int
+    """the order's market"""
+    order_id: _builtins.int
+    """as given by the engine"""
+    price_ticks: _builtins.int
+    """new price, 0 = the same"""
+    quantity_lots: _builtins.int
+    """new total quantity, 0 = the same"""
+    request_id: _builtins.bytes
+    """16 bytes or empty, as in PlaceRequest"""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        market_id: _builtins.int = ...,
+        order_id: _builtins.int = ...,
+        price_ticks: _builtins.int = ...,
+        quantity_lots: _builtins.int = ...,
+        request_id: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["market_id", b"market_id", "order_id", b"order_id", "price_ticks", b"price_ticks", "quantity_lots", b"quantity_lots", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AmendRequest: _TypeAlias = AmendRequest  # noqa: Y015
+
+@_typing.final
+class ReplaceRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ORDER_ID_FIELD_NUMBER: _builtins.int
+    ORDER_FIELD_NUMBER: _builtins.int
+    ALLOW_FAILURE_FIELD_NUMBER: _builtins.int
+    ONLY_NEW_FIELD_NUMBER: _builtins.int
+    ONLY_PARTIALLY_FILLED_FIELD_NUMBER: _builtins.int
+    order_id: _builtins.int
+    """the order to cancel"""
+    allow_failure: _builtins.bool
+    """place the new one also if there is nothing to cancel"""
+    only_new: _builtins.bool
+    """as in CancelRequest"""
+    only_partially_filled: _builtins.bool
+    """as in CancelRequest"""
+    @_builtins.property
+    def order(self) -> Global___PlaceRequest:
+        """the new one; its user, market and request id are the command's"""
+
+    def __init__(
+        self,
+        *,
+        order_id: _builtins.int = ...,
+        order: Global___PlaceRequest | None = ...,
+        allow_failure: _builtins.bool = ...,
+        only_new: _builtins.bool = ...,
+        only_partially_filled: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["order", b"order"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["allow_failure", b"allow_failure", "only_new", b"only_new", "only_partially_filled", b"only_partially_filled", "order", b"order", "order_id", b"order_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplaceRequest: _TypeAlias = ReplaceRequest  # noqa: Y015
+
+@_typing.final
+class CancelAllRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    MARKET_ID_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    """whose orders"""
+    market_id: _builtins.int
+    """0 = in every market"""
+    side: _builtins.int
+    """1 + records.Side, 0 = both"""
+    request_id: _builtins.bytes
+    """16 bytes or empty, as in PlaceRequest"""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        market_id: _builtins.int = ...,
+        side: _builtins.int = ...,
+        request_id: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["market_id", b"market_id", "request_id", b"request_id", "side", b"side", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CancelAllRequest: _TypeAlias = CancelAllRequest  # noqa: Y015
+
+@_typing.final
+class QuoteRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    MARKET_ID_FIELD_NUMBER: _builtins.int
+    BID_PRICE_TICKS_FIELD_NUMBER: _builtins.int
+    BID_QUANTITY_LOTS_FIELD_NUMBER: _builtins.int
+    ASK_PRICE_TICKS_FIELD_NUMBER: _builtins.int
+    ASK_QUANTITY_LOTS_FIELD_NUMBER: _builtins.int
+    STP_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    """the market maker"""
+    market_id: _builtins.int
+    """where; the last quote of the user there is cancelled first"""
+    bid_price_ticks: _builtins.int
+    """of the bid"""
+    bid_quantity_lots: _builtins.int
+    """0 = no bid"""
+    ask_price_ticks: _builtins.int
+    """of the ask"""
+    ask_quantity_lots: _builtins.int
+    """0 = no ask"""
+    stp: _builtins.int
+    """records.StpMode, of both orders"""
+    request_id: _builtins.bytes
+    """16 bytes or empty, as in PlaceRequest"""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        market_id: _builtins.int = ...,
+        bid_price_ticks: _builtins.int = ...,
+        bid_quantity_lots: _builtins.int = ...,
+        ask_price_ticks: _builtins.int = ...,
+        ask_quantity_lots: _builtins.int = ...,
+        stp: _builtins.int = ...,
+        request_id: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_price_ticks", b"ask_price_ticks", "ask_quantity_lots", b"ask_quantity_lots", "bid_price_ticks", b"bid_price_ticks", "bid_quantity_lots", b"bid_quantity_lots", "market_id", b"market_id", "request_id", b"request_id", "stp", b"stp", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___QuoteRequest: _TypeAlias = QuoteRequest  # noqa: Y015
+
+@_typing.final
+class PlaceListRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    MARKET_ID_FIELD_NUMBER: _builtins.int
+    LIST_TYPE_FIELD_NUMBER: _builtins.int
+    LEGS_FIELD_NUMBER: _builtins.int
+    CLIENT_LIST_ID_FIELD_NUMBER: _builtins.int
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    """who owns all orders of the list"""
+    market_id: _builtins.int
+    """where they go"""
+    list_type: _builtins.int
+    """records.ListType, which says what the legs are"""
+    client_list_id: _builtins.str
+    """at most 36 of [a-zA-Z0-9-_.:/]"""
+    request_id: _builtins.bytes
+    """16 bytes or empty, as in PlaceRequest"""
+    @_builtins.property
+    def legs(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlaceRequest]:
+        """in that order; user, market and request id are the list's"""
+
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        market_id: _builtins.int = ...,
+        list_type: _builtins.int = ...,
+        legs: _abc.Iterable[Global___PlaceRequest] | None = ...,
+        client_list_id: _builtins.str = ...,
+        request_id: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["client_list_id", b"client_list_id", "legs", b"legs", "list_type", b"list_type", "market_id", b"market_id", "request_id", b"request_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlaceListRequest: _TypeAlias = PlaceListRequest  # noqa: Y015
+
+@_typing.final
+class SetDeadmanRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    TIMEOUT_MS_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    """whose orders are cancelled unless this is said again in time"""
+    timeout_ms: _builtins.int
+    """from now on; 0 = off"""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        timeout_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["timeout_ms", b"timeout_ms", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetDeadmanRequest: _TypeAlias = SetDeadmanRequest  # noqa: Y015
+
+@_typing.final
+class SetSessionRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    GRACE_MS_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    """whose session"""
+    session_id: _builtins.int
+    """chosen by the gateway"""
+    state: _builtins.int
+    """records.SessionState: OPEN or CLOSED"""
+    grace_ms: _builtins.int
+    """CLOSED: how long its orders stay for it to be opened again"""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        session_id: _builtins.int = ...,
+        state: _builtins.int = ...,
+        grace_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grace_ms", b"grace_ms", "session_id", b"session_id", "state", b"state", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetSessionRequest: _TypeAlias = SetSessionRequest  # noqa: Y015
 
 @_typing.final
 class ReduceRequest(_message.Message):
@@ -332,7 +624,9 @@ Global___MoveRequest: _TypeAlias = MoveRequest  # noqa: Y015
 
 @_typing.final
 class CommandResult(_message.Message):
-    """The outcome of one command: its events, whole, as packed records."""
+    """The outcome of one command: its events, whole, as packed records. Where a call makes several
+    commands (legs and what takes them), it is that of the first refused one, else of the last.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -349,7 +643,7 @@ class CommandResult(_message.Message):
     reason: _builtins.int
     """records.Reason; 0 = accepted"""
     order_id: _builtins.int
-    """of a PLACE: the id given by the engine"""
+    """the order's id; of a new one as given by the engine"""
     events: _builtins.bytes
     """128-byte event records of this command"""
     replayed: _builtins.bool
@@ -381,7 +675,7 @@ class PackedCommands(_message.Message):
     tag: _builtins.int
     """the caller's own, echoed"""
     commands: _builtins.bytes
-    """n x 128 bytes, 1 <= n <= 4096; order_id of a PLACE must be 0"""
+    """n x 128 bytes, 1 <= n <= 4096; order_id of new orders must be 0"""
     def __init__(
         self,
         *,
@@ -630,19 +924,23 @@ class SetUserStatusRequest(_message.Message):
 
     USER_ID_FIELD_NUMBER: _builtins.int
     STATUS_FIELD_NUMBER: _builtins.int
+    CANCEL_RESTING_FIELD_NUMBER: _builtins.int
     user_id: _builtins.int
     """whose status changes"""
     status: _builtins.int
     """records.UserStatus"""
+    cancel_resting: _builtins.bool
+    """SUSPENDED: cancel the user's open orders as well"""
     def __init__(
         self,
         *,
         user_id: _builtins.int = ...,
         status: _builtins.int = ...,
+        cancel_resting: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["status", b"status", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancel_resting", b"cancel_resting", "status", b"status", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -683,6 +981,336 @@ class FundsRequest(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___FundsRequest: _TypeAlias = FundsRequest  # noqa: Y015
+
+@_typing.final
+class TransferRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BUSINESS_ID_FIELD_NUMBER: _builtins.int
+    LEGS_FIELD_NUMBER: _builtins.int
+    business_id: _builtins.bytes
+    """16 bytes, remembered for ever"""
+    @_builtins.property
+    def legs(self) -> _containers.RepeatedCompositeFieldContainer[Global___TransferLeg]:
+        """2 .. 8; the legs of an asset add up to zero"""
+
+    def __init__(
+        self,
+        *,
+        business_id: _builtins.bytes = ...,
+        legs: _abc.Iterable[Global___TransferLeg] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["business_id", b"business_id", "legs", b"legs"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransferRequest: _TypeAlias = TransferRequest  # noqa: Y015
+
+@_typing.final
+class TransferLeg(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    ASSET_ID_FIELD_NUMBER: _builtins.int
+    AMOUNT_ATOMS_FIELD_NUMBER: _builtins.int
+    REFERENCE_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    """whose account; 0 is the house"""
+    asset_id: _builtins.int
+    """which asset"""
+    amount_atoms: _builtins.int
+    """positive: credited, negative: debited"""
+    reference: _builtins.str
+    """at most 36 of [a-zA-Z0-9-_.:/]"""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        asset_id: _builtins.int = ...,
+        amount_atoms: _builtins.int = ...,
+        reference: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["amount_atoms", b"amount_atoms", "asset_id", b"asset_id", "reference", b"reference", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TransferLeg: _TypeAlias = TransferLeg  # noqa: Y015
+
+@_typing.final
+class HoldRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    HOLD_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    """whose hold"""
+    hold_id: _builtins.bytes
+    """16 bytes: the business_id of its Hold"""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        hold_id: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["hold_id", b"hold_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HoldRequest: _TypeAlias = HoldRequest  # noqa: Y015
+
+@_typing.final
+class SetUserFeesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    MARKET_ID_FIELD_NUMBER: _builtins.int
+    IS_SET_FIELD_NUMBER: _builtins.int
+    MAKER_FEE_FIELD_NUMBER: _builtins.int
+    TAKER_FEE_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    """whose fees"""
+    market_id: _builtins.int
+    """in which market, 0 = in every one with fees in ppm"""
+    is_set: _builtins.bool
+    """false: back to the market's fees"""
+    maker_fee: _builtins.int
+    """ppm, or quote atoms per lot; negative: a rebate"""
+    taker_fee: _builtins.int
+    """ppm, or quote atoms per lot"""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        market_id: _builtins.int = ...,
+        is_set: _builtins.bool = ...,
+        maker_fee: _builtins.int = ...,
+        taker_fee: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_set", b"is_set", "maker_fee", b"maker_fee", "market_id", b"market_id", "taker_fee", b"taker_fee", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetUserFeesRequest: _TypeAlias = SetUserFeesRequest  # noqa: Y015
+
+@_typing.final
+class SetMarketLimitsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_ID_FIELD_NUMBER: _builtins.int
+    MARKET_MIN_LOTS_FIELD_NUMBER: _builtins.int
+    MARKET_MAX_LOTS_FIELD_NUMBER: _builtins.int
+    MAX_NOTIONAL_ATOMS_FIELD_NUMBER: _builtins.int
+    MAX_ORDERS_FIELD_NUMBER: _builtins.int
+    MAX_ALGO_ORDERS_FIELD_NUMBER: _builtins.int
+    MAX_POSITION_ATOMS_FIELD_NUMBER: _builtins.int
+    MIN_NOTIONAL_TO_MARKET_FIELD_NUMBER: _builtins.int
+    MAX_NOTIONAL_TO_MARKET_FIELD_NUMBER: _builtins.int
+    market_id: _builtins.int
+    """whose limits are all set at once; 0 = no bound, here and below"""
+    market_min_lots: _builtins.int
+    """smallest MARKET order"""
+    market_max_lots: _builtins.int
+    """largest MARKET order"""
+    max_notional_atoms: _builtins.int
+    """largest price x quantity, in quote atoms"""
+    max_orders: _builtins.int
+    """open orders of one user"""
+    max_algo_orders: _builtins.int
+    """open orders with a stop of one user"""
+    max_position_atoms: _builtins.int
+    """of the base asset: owned, and bid for in this market"""
+    min_notional_to_market: _builtins.bool
+    """the smallest notional holds for MARKET orders too"""
+    max_notional_to_market: _builtins.bool
+    """the largest notional holds for MARKET orders too"""
+    def __init__(
+        self,
+        *,
+        market_id: _builtins.int = ...,
+        market_min_lots: _builtins.int = ...,
+        market_max_lots: _builtins.int = ...,
+        max_notional_atoms: _builtins.int = ...,
+        max_orders: _builtins.int = ...,
+        max_algo_orders: _builtins.int = ...,
+        max_position_atoms: _builtins.int = ...,
+        min_notional_to_market: _builtins.bool = ...,
+        max_notional_to_market: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["market_id", b"market_id", "market_max_lots", b"market_max_lots", "market_min_lots", b"market_min_lots", "max_algo_orders", b"max_algo_orders", "max_notional_atoms", b"max_notional_atoms", "max_notional_to_market", b"max_notional_to_market", "max_orders", b"max_orders", "max_position_atoms", b"max_position_atoms", "min_notional_to_market", b"min_notional_to_market"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetMarketLimitsRequest: _TypeAlias = SetMarketLimitsRequest  # noqa: Y015
+
+@_typing.final
+class SetMarketBandsRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_ID_FIELD_NUMBER: _builtins.int
+    REFERENCE_PRICE_TICKS_FIELD_NUMBER: _builtins.int
+    BID_LOWEST_PPM_FIELD_NUMBER: _builtins.int
+    BID_HIGHEST_PPM_FIELD_NUMBER: _builtins.int
+    ASK_LOWEST_PPM_FIELD_NUMBER: _builtins.int
+    ASK_HIGHEST_PPM_FIELD_NUMBER: _builtins.int
+    SLIPPAGE_PPM_FIELD_NUMBER: _builtins.int
+    VOLATILITY_PPM_FIELD_NUMBER: _builtins.int
+    PAUSE_US_FIELD_NUMBER: _builtins.int
+    market_id: _builtins.int
+    """whose bands are all set at once; 0 = no bound, here and below"""
+    reference_price_ticks: _builtins.int
+    """0 = the last trade's"""
+    bid_lowest_ppm: _builtins.int
+    """of the reference price: lowest price of a bid"""
+    bid_highest_ppm: _builtins.int
+    """of the reference price: highest price of a bid"""
+    ask_lowest_ppm: _builtins.int
+    """of the reference price: lowest price of an ask"""
+    ask_highest_ppm: _builtins.int
+    """of the reference price: highest price of an ask"""
+    slippage_ppm: _builtins.int
+    """how far from the best price a MARKET order may go"""
+    volatility_ppm: _builtins.int
+    """how far one order may move the price before the market pauses"""
+    pause_us: _builtins.int
+    """how long it then pauses, in an auction"""
+    def __init__(
+        self,
+        *,
+        market_id: _builtins.int = ...,
+        reference_price_ticks: _builtins.int = ...,
+        bid_lowest_ppm: _builtins.int = ...,
+        bid_highest_ppm: _builtins.int = ...,
+        ask_lowest_ppm: _builtins.int = ...,
+        ask_highest_ppm: _builtins.int = ...,
+        slippage_ppm: _builtins.int = ...,
+        volatility_ppm: _builtins.int = ...,
+        pause_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask_highest_ppm", b"ask_highest_ppm", "ask_lowest_ppm", b"ask_lowest_ppm", "bid_highest_ppm", b"bid_highest_ppm", "bid_lowest_ppm", b"bid_lowest_ppm", "market_id", b"market_id", "pause_us", b"pause_us", "reference_price_ticks", b"reference_price_ticks", "slippage_ppm", b"slippage_ppm", "volatility_ppm", b"volatility_ppm"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetMarketBandsRequest: _TypeAlias = SetMarketBandsRequest  # noqa: Y015
+
+@_typing.final
+class SetKillSwitchRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    MARKET_ID_FIELD_NUMBER: _builtins.int
+    IS_ON_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    """of a user,"""
+    market_id: _builtins.int
+    """or of a market; neither: of everything"""
+    is_on: _builtins.bool
+    """on: orders are cancelled and no new ones are taken"""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        market_id: _builtins.int = ...,
+        is_on: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_on", b"is_on", "market_id", b"market_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetKillSwitchRequest: _TypeAlias = SetKillSwitchRequest  # noqa: Y015
+
+@_typing.final
+class SetTradeGroupRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    GROUP_ID_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    """whose group"""
+    group_id: _builtins.int
+    """its members' orders do not meet, as if of one user; 0 = none"""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        group_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group_id", b"group_id", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetTradeGroupRequest: _TypeAlias = SetTradeGroupRequest  # noqa: Y015
+
+@_typing.final
+class SetRateLimitRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    MAX_ORDERS_FIELD_NUMBER: _builtins.int
+    WINDOW_US_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    """whose limit, 0 = of all who have none of their own"""
+    max_orders: _builtins.int
+    """unfilled orders in one window, 0 = no limit"""
+    window_us: _builtins.int
+    """length of the window, 0 with max_orders 0"""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        max_orders: _builtins.int = ...,
+        window_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_orders", b"max_orders", "user_id", b"user_id", "window_us", b"window_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SetRateLimitRequest: _TypeAlias = SetRateLimitRequest  # noqa: Y015
+
+@_typing.final
+class ForceCancelAllRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    MARKET_ID_FIELD_NUMBER: _builtins.int
+    SIDE_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.int
+    """whose orders, 0 = everybody's"""
+    market_id: _builtins.int
+    """0 = in every market"""
+    side: _builtins.int
+    """1 + records.Side, 0 = both"""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.int = ...,
+        market_id: _builtins.int = ...,
+        side: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["market_id", b"market_id", "side", b"side", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForceCancelAllRequest: _TypeAlias = ForceCancelAllRequest  # noqa: Y015
 
 @_typing.final
 class ForceCancelRequest(_message.Message):

@@ -55,6 +55,41 @@ class OrderServiceStub:
                 request_serializer=engine_dot_proto_dot_engine__pb2.MoveRequest.SerializeToString,
                 response_deserializer=engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
                 _registered_method=True)
+        self.Amend = channel.unary_unary(
+                '/quantatrade.engine.v1.OrderService/Amend',
+                request_serializer=engine_dot_proto_dot_engine__pb2.AmendRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+                _registered_method=True)
+        self.Replace = channel.unary_unary(
+                '/quantatrade.engine.v1.OrderService/Replace',
+                request_serializer=engine_dot_proto_dot_engine__pb2.ReplaceRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+                _registered_method=True)
+        self.CancelAll = channel.unary_unary(
+                '/quantatrade.engine.v1.OrderService/CancelAll',
+                request_serializer=engine_dot_proto_dot_engine__pb2.CancelAllRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+                _registered_method=True)
+        self.Quote = channel.unary_unary(
+                '/quantatrade.engine.v1.OrderService/Quote',
+                request_serializer=engine_dot_proto_dot_engine__pb2.QuoteRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+                _registered_method=True)
+        self.PlaceList = channel.unary_unary(
+                '/quantatrade.engine.v1.OrderService/PlaceList',
+                request_serializer=engine_dot_proto_dot_engine__pb2.PlaceListRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+                _registered_method=True)
+        self.SetDeadman = channel.unary_unary(
+                '/quantatrade.engine.v1.OrderService/SetDeadman',
+                request_serializer=engine_dot_proto_dot_engine__pb2.SetDeadmanRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+                _registered_method=True)
+        self.SetSession = channel.unary_unary(
+                '/quantatrade.engine.v1.OrderService/SetSession',
+                request_serializer=engine_dot_proto_dot_engine__pb2.SetSessionRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+                _registered_method=True)
         self.SubmitPacked = channel.stream_stream(
                 '/quantatrade.engine.v1.OrderService/SubmitPacked',
                 request_serializer=engine_dot_proto_dot_engine__pb2.PackedCommands.SerializeToString,
@@ -90,6 +125,52 @@ class OrderServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Amend(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Replace(self, request, context):
+        """cancel one order and place another
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelAll(self, request, context):
+        """of one user
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Quote(self, request, context):
+        """a bid and an ask, in place of the last
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PlaceList(self, request, context):
+        """OCO, OTO, OTOCO
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetDeadman(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetSession(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def SubmitPacked(self, request_iterator, context):
         """Packed 128-byte command records in, packed 128-byte event records out, in order, one answer a
         request. A trader may send the commands of this service, an operator those of AdminService too.
@@ -119,6 +200,41 @@ def add_OrderServiceServicer_to_server(servicer, server):
             'Move': grpc.unary_unary_rpc_method_handler(
                     servicer.Move,
                     request_deserializer=engine_dot_proto_dot_engine__pb2.MoveRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.CommandResult.SerializeToString,
+            ),
+            'Amend': grpc.unary_unary_rpc_method_handler(
+                    servicer.Amend,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.AmendRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.CommandResult.SerializeToString,
+            ),
+            'Replace': grpc.unary_unary_rpc_method_handler(
+                    servicer.Replace,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.ReplaceRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.CommandResult.SerializeToString,
+            ),
+            'CancelAll': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelAll,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.CancelAllRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.CommandResult.SerializeToString,
+            ),
+            'Quote': grpc.unary_unary_rpc_method_handler(
+                    servicer.Quote,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.QuoteRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.CommandResult.SerializeToString,
+            ),
+            'PlaceList': grpc.unary_unary_rpc_method_handler(
+                    servicer.PlaceList,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.PlaceListRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.CommandResult.SerializeToString,
+            ),
+            'SetDeadman': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetDeadman,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.SetDeadmanRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.CommandResult.SerializeToString,
+            ),
+            'SetSession': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetSession,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.SetSessionRequest.FromString,
                     response_serializer=engine_dot_proto_dot_engine__pb2.CommandResult.SerializeToString,
             ),
             'SubmitPacked': grpc.stream_stream_rpc_method_handler(
@@ -247,6 +363,195 @@ class OrderService:
             _registered_method=True)
 
     @staticmethod
+    def Amend(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quantatrade.engine.v1.OrderService/Amend',
+            engine_dot_proto_dot_engine__pb2.AmendRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Replace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quantatrade.engine.v1.OrderService/Replace',
+            engine_dot_proto_dot_engine__pb2.ReplaceRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelAll(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quantatrade.engine.v1.OrderService/CancelAll',
+            engine_dot_proto_dot_engine__pb2.CancelAllRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Quote(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quantatrade.engine.v1.OrderService/Quote',
+            engine_dot_proto_dot_engine__pb2.QuoteRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PlaceList(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quantatrade.engine.v1.OrderService/PlaceList',
+            engine_dot_proto_dot_engine__pb2.PlaceListRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetDeadman(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quantatrade.engine.v1.OrderService/SetDeadman',
+            engine_dot_proto_dot_engine__pb2.SetDeadmanRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetSession(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quantatrade.engine.v1.OrderService/SetSession',
+            engine_dot_proto_dot_engine__pb2.SetSessionRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def SubmitPacked(request_iterator,
             target,
             options=(),
@@ -335,9 +640,64 @@ class AdminServiceStub:
                 request_serializer=engine_dot_proto_dot_engine__pb2.FundsRequest.SerializeToString,
                 response_deserializer=engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
                 _registered_method=True)
+        self.Transfer = channel.unary_unary(
+                '/quantatrade.engine.v1.AdminService/Transfer',
+                request_serializer=engine_dot_proto_dot_engine__pb2.TransferRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+                _registered_method=True)
+        self.Hold = channel.unary_unary(
+                '/quantatrade.engine.v1.AdminService/Hold',
+                request_serializer=engine_dot_proto_dot_engine__pb2.FundsRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+                _registered_method=True)
+        self.SettleHold = channel.unary_unary(
+                '/quantatrade.engine.v1.AdminService/SettleHold',
+                request_serializer=engine_dot_proto_dot_engine__pb2.HoldRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+                _registered_method=True)
+        self.ReleaseHold = channel.unary_unary(
+                '/quantatrade.engine.v1.AdminService/ReleaseHold',
+                request_serializer=engine_dot_proto_dot_engine__pb2.HoldRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+                _registered_method=True)
         self.ForceCancel = channel.unary_unary(
                 '/quantatrade.engine.v1.AdminService/ForceCancel',
                 request_serializer=engine_dot_proto_dot_engine__pb2.ForceCancelRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+                _registered_method=True)
+        self.ForceCancelAll = channel.unary_unary(
+                '/quantatrade.engine.v1.AdminService/ForceCancelAll',
+                request_serializer=engine_dot_proto_dot_engine__pb2.ForceCancelAllRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+                _registered_method=True)
+        self.SetUserFees = channel.unary_unary(
+                '/quantatrade.engine.v1.AdminService/SetUserFees',
+                request_serializer=engine_dot_proto_dot_engine__pb2.SetUserFeesRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+                _registered_method=True)
+        self.SetMarketLimits = channel.unary_unary(
+                '/quantatrade.engine.v1.AdminService/SetMarketLimits',
+                request_serializer=engine_dot_proto_dot_engine__pb2.SetMarketLimitsRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+                _registered_method=True)
+        self.SetMarketBands = channel.unary_unary(
+                '/quantatrade.engine.v1.AdminService/SetMarketBands',
+                request_serializer=engine_dot_proto_dot_engine__pb2.SetMarketBandsRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+                _registered_method=True)
+        self.SetKillSwitch = channel.unary_unary(
+                '/quantatrade.engine.v1.AdminService/SetKillSwitch',
+                request_serializer=engine_dot_proto_dot_engine__pb2.SetKillSwitchRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+                _registered_method=True)
+        self.SetTradeGroup = channel.unary_unary(
+                '/quantatrade.engine.v1.AdminService/SetTradeGroup',
+                request_serializer=engine_dot_proto_dot_engine__pb2.SetTradeGroupRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+                _registered_method=True)
+        self.SetRateLimit = channel.unary_unary(
+                '/quantatrade.engine.v1.AdminService/SetRateLimit',
+                request_serializer=engine_dot_proto_dot_engine__pb2.SetRateLimitRequest.SerializeToString,
                 response_deserializer=engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
                 _registered_method=True)
 
@@ -408,7 +768,77 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Transfer(self, request, context):
+        """up to 8 legs, all or none
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Hold(self, request, context):
+        """available to locked
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SettleHold(self, request, context):
+        """locked to withdrawn
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReleaseHold(self, request, context):
+        """locked to available
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ForceCancel(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ForceCancelAll(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetUserFees(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetMarketLimits(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetMarketBands(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetKillSwitch(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetTradeGroup(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetRateLimit(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -467,9 +897,64 @@ def add_AdminServiceServicer_to_server(servicer, server):
                     request_deserializer=engine_dot_proto_dot_engine__pb2.FundsRequest.FromString,
                     response_serializer=engine_dot_proto_dot_engine__pb2.CommandResult.SerializeToString,
             ),
+            'Transfer': grpc.unary_unary_rpc_method_handler(
+                    servicer.Transfer,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.TransferRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.CommandResult.SerializeToString,
+            ),
+            'Hold': grpc.unary_unary_rpc_method_handler(
+                    servicer.Hold,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.FundsRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.CommandResult.SerializeToString,
+            ),
+            'SettleHold': grpc.unary_unary_rpc_method_handler(
+                    servicer.SettleHold,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.HoldRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.CommandResult.SerializeToString,
+            ),
+            'ReleaseHold': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReleaseHold,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.HoldRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.CommandResult.SerializeToString,
+            ),
             'ForceCancel': grpc.unary_unary_rpc_method_handler(
                     servicer.ForceCancel,
                     request_deserializer=engine_dot_proto_dot_engine__pb2.ForceCancelRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.CommandResult.SerializeToString,
+            ),
+            'ForceCancelAll': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForceCancelAll,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.ForceCancelAllRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.CommandResult.SerializeToString,
+            ),
+            'SetUserFees': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetUserFees,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.SetUserFeesRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.CommandResult.SerializeToString,
+            ),
+            'SetMarketLimits': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetMarketLimits,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.SetMarketLimitsRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.CommandResult.SerializeToString,
+            ),
+            'SetMarketBands': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetMarketBands,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.SetMarketBandsRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.CommandResult.SerializeToString,
+            ),
+            'SetKillSwitch': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetKillSwitch,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.SetKillSwitchRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.CommandResult.SerializeToString,
+            ),
+            'SetTradeGroup': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetTradeGroup,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.SetTradeGroupRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.CommandResult.SerializeToString,
+            ),
+            'SetRateLimit': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetRateLimit,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.SetRateLimitRequest.FromString,
                     response_serializer=engine_dot_proto_dot_engine__pb2.CommandResult.SerializeToString,
             ),
     }
@@ -756,6 +1241,114 @@ class AdminService:
             _registered_method=True)
 
     @staticmethod
+    def Transfer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quantatrade.engine.v1.AdminService/Transfer',
+            engine_dot_proto_dot_engine__pb2.TransferRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Hold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quantatrade.engine.v1.AdminService/Hold',
+            engine_dot_proto_dot_engine__pb2.FundsRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SettleHold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quantatrade.engine.v1.AdminService/SettleHold',
+            engine_dot_proto_dot_engine__pb2.HoldRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReleaseHold(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quantatrade.engine.v1.AdminService/ReleaseHold',
+            engine_dot_proto_dot_engine__pb2.HoldRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ForceCancel(request,
             target,
             options=(),
@@ -771,6 +1364,195 @@ class AdminService:
             target,
             '/quantatrade.engine.v1.AdminService/ForceCancel',
             engine_dot_proto_dot_engine__pb2.ForceCancelRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForceCancelAll(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quantatrade.engine.v1.AdminService/ForceCancelAll',
+            engine_dot_proto_dot_engine__pb2.ForceCancelAllRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetUserFees(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quantatrade.engine.v1.AdminService/SetUserFees',
+            engine_dot_proto_dot_engine__pb2.SetUserFeesRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetMarketLimits(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quantatrade.engine.v1.AdminService/SetMarketLimits',
+            engine_dot_proto_dot_engine__pb2.SetMarketLimitsRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetMarketBands(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quantatrade.engine.v1.AdminService/SetMarketBands',
+            engine_dot_proto_dot_engine__pb2.SetMarketBandsRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetKillSwitch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quantatrade.engine.v1.AdminService/SetKillSwitch',
+            engine_dot_proto_dot_engine__pb2.SetKillSwitchRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetTradeGroup(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quantatrade.engine.v1.AdminService/SetTradeGroup',
+            engine_dot_proto_dot_engine__pb2.SetTradeGroupRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetRateLimit(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quantatrade.engine.v1.AdminService/SetRateLimit',
+            engine_dot_proto_dot_engine__pb2.SetRateLimitRequest.SerializeToString,
             engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
             options,
             channel_credentials,

@@ -48,6 +48,17 @@ class OrderServiceStub:
     Cancel: _grpc.UnaryUnaryMultiCallable[_engine_pb2.CancelRequest, _engine_pb2.CommandResult]
     Reduce: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ReduceRequest, _engine_pb2.CommandResult]
     Move: _grpc.UnaryUnaryMultiCallable[_engine_pb2.MoveRequest, _engine_pb2.CommandResult]
+    Amend: _grpc.UnaryUnaryMultiCallable[_engine_pb2.AmendRequest, _engine_pb2.CommandResult]
+    Replace: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ReplaceRequest, _engine_pb2.CommandResult]
+    """cancel one order and place another"""
+    CancelAll: _grpc.UnaryUnaryMultiCallable[_engine_pb2.CancelAllRequest, _engine_pb2.CommandResult]
+    """of one user"""
+    Quote: _grpc.UnaryUnaryMultiCallable[_engine_pb2.QuoteRequest, _engine_pb2.CommandResult]
+    """a bid and an ask, in place of the last"""
+    PlaceList: _grpc.UnaryUnaryMultiCallable[_engine_pb2.PlaceListRequest, _engine_pb2.CommandResult]
+    """OCO, OTO, OTOCO"""
+    SetDeadman: _grpc.UnaryUnaryMultiCallable[_engine_pb2.SetDeadmanRequest, _engine_pb2.CommandResult]
+    SetSession: _grpc.UnaryUnaryMultiCallable[_engine_pb2.SetSessionRequest, _engine_pb2.CommandResult]
     SubmitPacked: _grpc.StreamStreamMultiCallable[_engine_pb2.PackedCommands, _engine_pb2.PackedResults]
     """Packed 128-byte command records in, packed 128-byte event records out, in order, one answer a
     request. A trader may send the commands of this service, an operator those of AdminService too.
@@ -62,6 +73,17 @@ class OrderServiceAsyncStub(OrderServiceStub):
     Cancel: _aio.UnaryUnaryMultiCallable[_engine_pb2.CancelRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
     Reduce: _aio.UnaryUnaryMultiCallable[_engine_pb2.ReduceRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
     Move: _aio.UnaryUnaryMultiCallable[_engine_pb2.MoveRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
+    Amend: _aio.UnaryUnaryMultiCallable[_engine_pb2.AmendRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
+    Replace: _aio.UnaryUnaryMultiCallable[_engine_pb2.ReplaceRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
+    """cancel one order and place another"""
+    CancelAll: _aio.UnaryUnaryMultiCallable[_engine_pb2.CancelAllRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
+    """of one user"""
+    Quote: _aio.UnaryUnaryMultiCallable[_engine_pb2.QuoteRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
+    """a bid and an ask, in place of the last"""
+    PlaceList: _aio.UnaryUnaryMultiCallable[_engine_pb2.PlaceListRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
+    """OCO, OTO, OTOCO"""
+    SetDeadman: _aio.UnaryUnaryMultiCallable[_engine_pb2.SetDeadmanRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
+    SetSession: _aio.UnaryUnaryMultiCallable[_engine_pb2.SetSessionRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
     SubmitPacked: _aio.StreamStreamMultiCallable[_engine_pb2.PackedCommands, _engine_pb2.PackedResults]  # type: ignore[assignment]
     """Packed 128-byte command records in, packed 128-byte event records out, in order, one answer a
     request. A trader may send the commands of this service, an operator those of AdminService too.
@@ -99,6 +121,59 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_engine_pb2.CommandResult, _abc.Awaitable[_engine_pb2.CommandResult]]: ...
 
     @_abc_1.abstractmethod
+    def Amend(
+        self,
+        request: _engine_pb2.AmendRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.CommandResult, _abc.Awaitable[_engine_pb2.CommandResult]]: ...
+
+    @_abc_1.abstractmethod
+    def Replace(
+        self,
+        request: _engine_pb2.ReplaceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.CommandResult, _abc.Awaitable[_engine_pb2.CommandResult]]:
+        """cancel one order and place another"""
+
+    @_abc_1.abstractmethod
+    def CancelAll(
+        self,
+        request: _engine_pb2.CancelAllRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.CommandResult, _abc.Awaitable[_engine_pb2.CommandResult]]:
+        """of one user"""
+
+    @_abc_1.abstractmethod
+    def Quote(
+        self,
+        request: _engine_pb2.QuoteRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.CommandResult, _abc.Awaitable[_engine_pb2.CommandResult]]:
+        """a bid and an ask, in place of the last"""
+
+    @_abc_1.abstractmethod
+    def PlaceList(
+        self,
+        request: _engine_pb2.PlaceListRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.CommandResult, _abc.Awaitable[_engine_pb2.CommandResult]]:
+        """OCO, OTO, OTOCO"""
+
+    @_abc_1.abstractmethod
+    def SetDeadman(
+        self,
+        request: _engine_pb2.SetDeadmanRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.CommandResult, _abc.Awaitable[_engine_pb2.CommandResult]]: ...
+
+    @_abc_1.abstractmethod
+    def SetSession(
+        self,
+        request: _engine_pb2.SetSessionRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.CommandResult, _abc.Awaitable[_engine_pb2.CommandResult]]: ...
+
+    @_abc_1.abstractmethod
     def SubmitPacked(
         self,
         request_iterator: _MaybeAsyncIterator[_engine_pb2.PackedCommands],
@@ -130,7 +205,22 @@ class AdminServiceStub:
     Deposit: _grpc.UnaryUnaryMultiCallable[_engine_pb2.FundsRequest, _engine_pb2.CommandResult]
     Withdraw: _grpc.UnaryUnaryMultiCallable[_engine_pb2.FundsRequest, _engine_pb2.CommandResult]
     Adjust: _grpc.UnaryUnaryMultiCallable[_engine_pb2.FundsRequest, _engine_pb2.CommandResult]
+    Transfer: _grpc.UnaryUnaryMultiCallable[_engine_pb2.TransferRequest, _engine_pb2.CommandResult]
+    """up to 8 legs, all or none"""
+    Hold: _grpc.UnaryUnaryMultiCallable[_engine_pb2.FundsRequest, _engine_pb2.CommandResult]
+    """available to locked"""
+    SettleHold: _grpc.UnaryUnaryMultiCallable[_engine_pb2.HoldRequest, _engine_pb2.CommandResult]
+    """locked to withdrawn"""
+    ReleaseHold: _grpc.UnaryUnaryMultiCallable[_engine_pb2.HoldRequest, _engine_pb2.CommandResult]
+    """locked to available"""
     ForceCancel: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ForceCancelRequest, _engine_pb2.CommandResult]
+    ForceCancelAll: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ForceCancelAllRequest, _engine_pb2.CommandResult]
+    SetUserFees: _grpc.UnaryUnaryMultiCallable[_engine_pb2.SetUserFeesRequest, _engine_pb2.CommandResult]
+    SetMarketLimits: _grpc.UnaryUnaryMultiCallable[_engine_pb2.SetMarketLimitsRequest, _engine_pb2.CommandResult]
+    SetMarketBands: _grpc.UnaryUnaryMultiCallable[_engine_pb2.SetMarketBandsRequest, _engine_pb2.CommandResult]
+    SetKillSwitch: _grpc.UnaryUnaryMultiCallable[_engine_pb2.SetKillSwitchRequest, _engine_pb2.CommandResult]
+    SetTradeGroup: _grpc.UnaryUnaryMultiCallable[_engine_pb2.SetTradeGroupRequest, _engine_pb2.CommandResult]
+    SetRateLimit: _grpc.UnaryUnaryMultiCallable[_engine_pb2.SetRateLimitRequest, _engine_pb2.CommandResult]
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -150,7 +240,22 @@ class AdminServiceAsyncStub(AdminServiceStub):
     Deposit: _aio.UnaryUnaryMultiCallable[_engine_pb2.FundsRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
     Withdraw: _aio.UnaryUnaryMultiCallable[_engine_pb2.FundsRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
     Adjust: _aio.UnaryUnaryMultiCallable[_engine_pb2.FundsRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
+    Transfer: _aio.UnaryUnaryMultiCallable[_engine_pb2.TransferRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
+    """up to 8 legs, all or none"""
+    Hold: _aio.UnaryUnaryMultiCallable[_engine_pb2.FundsRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
+    """available to locked"""
+    SettleHold: _aio.UnaryUnaryMultiCallable[_engine_pb2.HoldRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
+    """locked to withdrawn"""
+    ReleaseHold: _aio.UnaryUnaryMultiCallable[_engine_pb2.HoldRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
+    """locked to available"""
     ForceCancel: _aio.UnaryUnaryMultiCallable[_engine_pb2.ForceCancelRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
+    ForceCancelAll: _aio.UnaryUnaryMultiCallable[_engine_pb2.ForceCancelAllRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
+    SetUserFees: _aio.UnaryUnaryMultiCallable[_engine_pb2.SetUserFeesRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
+    SetMarketLimits: _aio.UnaryUnaryMultiCallable[_engine_pb2.SetMarketLimitsRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
+    SetMarketBands: _aio.UnaryUnaryMultiCallable[_engine_pb2.SetMarketBandsRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
+    SetKillSwitch: _aio.UnaryUnaryMultiCallable[_engine_pb2.SetKillSwitchRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
+    SetTradeGroup: _aio.UnaryUnaryMultiCallable[_engine_pb2.SetTradeGroupRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
+    SetRateLimit: _aio.UnaryUnaryMultiCallable[_engine_pb2.SetRateLimitRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """Operators' commands. Every one is idempotent: the same content again gives the first result.
@@ -229,9 +334,90 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_engine_pb2.CommandResult, _abc.Awaitable[_engine_pb2.CommandResult]]: ...
 
     @_abc_1.abstractmethod
+    def Transfer(
+        self,
+        request: _engine_pb2.TransferRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.CommandResult, _abc.Awaitable[_engine_pb2.CommandResult]]:
+        """up to 8 legs, all or none"""
+
+    @_abc_1.abstractmethod
+    def Hold(
+        self,
+        request: _engine_pb2.FundsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.CommandResult, _abc.Awaitable[_engine_pb2.CommandResult]]:
+        """available to locked"""
+
+    @_abc_1.abstractmethod
+    def SettleHold(
+        self,
+        request: _engine_pb2.HoldRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.CommandResult, _abc.Awaitable[_engine_pb2.CommandResult]]:
+        """locked to withdrawn"""
+
+    @_abc_1.abstractmethod
+    def ReleaseHold(
+        self,
+        request: _engine_pb2.HoldRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.CommandResult, _abc.Awaitable[_engine_pb2.CommandResult]]:
+        """locked to available"""
+
+    @_abc_1.abstractmethod
     def ForceCancel(
         self,
         request: _engine_pb2.ForceCancelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.CommandResult, _abc.Awaitable[_engine_pb2.CommandResult]]: ...
+
+    @_abc_1.abstractmethod
+    def ForceCancelAll(
+        self,
+        request: _engine_pb2.ForceCancelAllRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.CommandResult, _abc.Awaitable[_engine_pb2.CommandResult]]: ...
+
+    @_abc_1.abstractmethod
+    def SetUserFees(
+        self,
+        request: _engine_pb2.SetUserFeesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.CommandResult, _abc.Awaitable[_engine_pb2.CommandResult]]: ...
+
+    @_abc_1.abstractmethod
+    def SetMarketLimits(
+        self,
+        request: _engine_pb2.SetMarketLimitsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.CommandResult, _abc.Awaitable[_engine_pb2.CommandResult]]: ...
+
+    @_abc_1.abstractmethod
+    def SetMarketBands(
+        self,
+        request: _engine_pb2.SetMarketBandsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.CommandResult, _abc.Awaitable[_engine_pb2.CommandResult]]: ...
+
+    @_abc_1.abstractmethod
+    def SetKillSwitch(
+        self,
+        request: _engine_pb2.SetKillSwitchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.CommandResult, _abc.Awaitable[_engine_pb2.CommandResult]]: ...
+
+    @_abc_1.abstractmethod
+    def SetTradeGroup(
+        self,
+        request: _engine_pb2.SetTradeGroupRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.CommandResult, _abc.Awaitable[_engine_pb2.CommandResult]]: ...
+
+    @_abc_1.abstractmethod
+    def SetRateLimit(
+        self,
+        request: _engine_pb2.SetRateLimitRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_engine_pb2.CommandResult, _abc.Awaitable[_engine_pb2.CommandResult]]: ...
 

@@ -13,6 +13,7 @@ the sequencer.
 from __future__ import annotations
 
 import struct
+from bisect import bisect_left
 from enum import IntEnum, IntFlag
 from typing import Final, NamedTuple
 
@@ -471,6 +472,7 @@ class Command(NamedTuple):
 COMMAND: Final = struct.Struct("<BBBBHHIIqqqqqqq16s40s")
 EVENT_HEADER: Final = struct.Struct("<QQqBBHI")
 EVENT_BODY_BYTES: Final = RECORD_BYTES - EVENT_HEADER.size
+EVENT_TYPE_OFFSET: Final = 24
 assert COMMAND.size == RECORD_BYTES
 assert EVENT_HEADER.size == 32
 
@@ -567,6 +569,19 @@ def unpack_event(record: bytes | memoryview, offset: int = 0) -> tuple[EventHead
     if "text" in body._fields:
         body = body._replace(text=body.text.rstrip(b"\0"))  # type: ignore[union-attr,call-arg]
     return header, body
+
+
+def decisive_event(events: bytes) -> int:
+    """Which of the events of one call's commands tells its outcome, counted from 0.
+
+    The first event of the first command that was refused, else of the last command: legs come
+    before what takes them.
+    """
+    refused = events[EVENT_TYPE_OFFSET::RECORD_BYTES].find(EventType.REFUSED)
+    if refused >= 0:
+        return refused
+    command_seqs = memoryview(events).cast("Q")[1 :: RECORD_BYTES // 8]
+    return bisect_left(command_seqs, command_seqs[-1])
 
 
 def pack_event(header: EventHeader, body: EventBody) -> bytes:

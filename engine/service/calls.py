@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any, Final, NoReturn
 
 from grpc import aio
 
 from engine.proto import engine_pb2 as pb
+from engine.proto.records import Command
 from engine.service import metrics
-from engine.service.commands import Batch, command_result
+from engine.service.commands import command_result, together
 from engine.service.core import Sequencer
 from engine.service.errors import CallRefusedError
 
@@ -41,10 +43,12 @@ def deadline_of(context: Context) -> float:
     return math.inf if remaining_s is None else time.monotonic() + remaining_s
 
 
-async def execute(sequencer: Sequencer, context: Context, batch: Batch) -> pb.CommandResult:
-    """Run a single command to its durable result."""
+async def execute(
+    sequencer: Sequencer, context: Context, make: Callable[[], list[Command]]
+) -> pb.CommandResult:
+    """Run the commands of one call, of which all but the last are legs, to their durable result."""
     try:
-        outcome = await sequencer.submit(batch, deadline_of(context))
+        outcome = await sequencer.submit(together(make()), deadline_of(context))
     except CallRefusedError as error:
         await refuse(context, error)
     return command_result(outcome.events)

@@ -13,12 +13,14 @@ from typing import Final, NamedTuple, NoReturn
 
 from engine.proto import engine_pb2 as pb
 from engine.proto.records import (
+    EVENT_TYPE_OFFSET,
     NO_REQUEST_ID,
     RECORD_BYTES,
     Command,
     CommandFlag,
     CommandType,
     EventType,
+    decisive_event,
     pack_command,
 )
 from engine.service.errors import InvalidCallError, NotPermittedError
@@ -29,7 +31,6 @@ _TYPE_OFFSET: Final = 0
 _FLAGS_OFFSET: Final = 4
 _ORDER_ID_WORD: Final = 3  # of the record's sixteen 64-bit words
 _WORDS: Final = RECORD_BYTES // 8
-_NUMBERED: Final = frozenset((int(CommandType.PLACE), int(CommandType.PLACE_LEG)))
 # Each leg with those that may stand behind it: more legs, and what takes them.
 _BEHIND: Final = {
     int(CommandType.PLACE_LEG): frozenset(
@@ -37,34 +38,39 @@ _BEHIND: Final = {
     ),
     int(CommandType.TRANSFER_LEG): frozenset((CommandType.TRANSFER_LEG, CommandType.TRANSFER)),
 }
+_NEW_ORDERS: Final = frozenset(
+    map(int, (CommandType.PLACE, CommandType.PLACE_LEG, CommandType.QUOTE))
+)
 _HEADER_AND_BODY: Final = struct.Struct("<QQqBBHI4q")
 _ORDER_EVENTS: Final = frozenset(
     (
-        EventType.ORDER_ACCEPTED,
         EventType.ORDER_CANCELED,
         EventType.ORDER_REDUCED,
         EventType.ORDER_MOVED,
+        EventType.ORDER_AMENDED,
     )
 )
 
 
 class Batch(NamedTuple):
-    """Command records of one caller. `places` are the positions that await an order id."""
+    """Command records of one caller. `places` are the positions that await an order id, `quotes`
+    those among them that await two in a row."""
 
     commands: bytearray
     places: tuple[int, ...]
+    quotes: frozenset[int] = frozenset()
 
     @property
     def size(self) -> int:
         return len(self.commands) // RECORD_BYTES
 
     def assign_order_ids(self, next_id: int) -> int:
-        """Number the PLACE commands from `next_id` on and return the id after the last."""
+        """Number the new orders from `next_id` on and return the id after the last."""
         if self.places:
             with memoryview(self.commands) as raw, raw.cast("q") as words:
                 for position in self.places:
                     words[position * _WORDS + _ORDER_ID_WORD] = next_id
-                    next_id += 1
+                    next_id += 2 if position in self.quotes else 1
         return next_id
 
 
@@ -74,15 +80,23 @@ def single(command: Command) -> Batch:
 
 
 def together(commands: Sequence[Command]) -> Batch:
-    """A batch of commands that are executed one after the other, nothing between them."""
+    """A batch of the commands of one call. InvalidCallError if a number does not fit its field."""
     try:
-        records = b"".join(map(pack_command, commands))
+        packed = bytearray().join(map(pack_command, commands))
     except (struct.error, ValueError) as error:
         raise InvalidCallError(f"the request does not fit a command record: {error}") from error
     types = bytes(command.type for command in commands)
     _check_legs(types)
-    places = tuple(n for n, kind in enumerate(types) if kind in _NUMBERED)
-    return Batch(bytearray(records), places)
+    return _numbered(packed, types)
+
+
+def _numbered(commands: bytearray, types: bytes) -> Batch:
+    """The batch, with the places where order ids are awaited."""
+    if not _NEW_ORDERS.intersection(types):
+        return Batch(commands, ())
+    places = tuple(at for at, kind in enumerate(types) if kind in _NEW_ORDERS)
+    quotes = frozenset(at for at in places if types[at] == CommandType.QUOTE)
+    return Batch(commands, places, quotes)
 
 
 def _check_legs(types: bytes) -> None:
@@ -121,15 +135,14 @@ def packed(commands: bytes, *, is_operator: bool = False) -> Batch:
             "a command had the OPERATOR flag, which is not a trader's",
             pb.Error.COMMAND_NOT_PERMITTED,
         )
-    places: tuple[int, ...] = ()
     if kinds & _BEHIND.keys():
         _check_legs(types)
-    if kinds & _NUMBERED:
-        places = tuple(n for n, kind in enumerate(types) if kind in _NUMBERED)
+    batch = _numbered(bytearray(commands), types)
+    if batch.places:
         order_ids = memoryview(commands).cast("q")[_ORDER_ID_WORD::_WORDS]
-        if any(order_ids[n] for n in places):
-            raise InvalidCallError("a PLACE had an order id, expected 0: the engine gives it")
-    return Batch(bytearray(commands), places)
+        if any(order_ids[n] for n in batch.places):
+            raise InvalidCallError("a new order had an order id, expected 0: the engine gives it")
+    return batch
 
 
 def _refuse_type(types: bytes, allowed: frozenset[int]) -> NoReturn:
@@ -156,8 +169,12 @@ def request_id(value: bytes) -> bytes:
 
 
 def command_result(events: bytes) -> pb.CommandResult:
-    """The answer to a single command, from its events."""
-    event_seq, command_seq, _, kind, _, reason, _, *body = _HEADER_AND_BODY.unpack_from(events)
+    """The answer to the commands of one call, from their events: legs, and what takes them."""
+    types = events[EVENT_TYPE_OFFSET::RECORD_BYTES]
+    at = decisive_event(events)
+    event_seq, command_seq, _, kind, _, reason, _, *body = _HEADER_AND_BODY.unpack_from(
+        events, at * RECORD_BYTES
+    )
     result = pb.CommandResult(command_seq=command_seq, first_event_seq=event_seq, events=events)
     if kind == EventType.REFUSED:
         result.reason = reason
@@ -167,6 +184,8 @@ def command_result(events: bytes) -> pb.CommandResult:
         result.order_id = max(body[2], 0)
         result.first_event_seq = body[3]
         result.replayed = True
-    elif kind in _ORDER_EVENTS:
+    elif (accepted := types.find(EventType.ORDER_ACCEPTED, at)) >= 0:
+        result.order_id = _HEADER_AND_BODY.unpack_from(events, accepted * RECORD_BYTES)[7]
+    elif kind in _ORDER_EVENTS and types[-1] != EventType.CANCEL_ALL_DONE:
         result.order_id = body[0]
     return result

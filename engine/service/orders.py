@@ -15,8 +15,9 @@ from typing import Final, NamedTuple
 from engine.proto import engine_pb2 as pb
 from engine.proto import engine_pb2_grpc as pb_grpc
 from engine.proto.records import Command, CommandType
+from engine.service import forms
 from engine.service.calls import Context, deadline_of, execute, refuse
-from engine.service.commands import packed, request_id, single
+from engine.service.commands import packed, request_id
 from engine.service.core import Outcome, Sequencer
 from engine.service.errors import CallRefusedError
 from engine.service.gate import current_caller
@@ -35,22 +36,10 @@ class OrderService(pb_grpc.OrderServiceServicer):
         self._sequencer = sequencer
 
     async def Place(self, request: pb.PlaceRequest, context: Context) -> pb.CommandResult:
-        command = Command(
-            CommandType.PLACE,
-            side=request.side,
-            order_type=request.order_type,
-            time_in_force=request.time_in_force,
-            price=request.price_ticks,
-            quantity=request.quantity_lots,
-            amount=request.budget_atoms,
-            ceiling=request.ceiling_ticks,
-            text=request.client_order_id.encode(),
-        )
-        return await self._run(context, request, command)
+        return await execute(self._sequencer, context, lambda: [forms.place(request)])
 
     async def Cancel(self, request: pb.CancelRequest, context: Context) -> pb.CommandResult:
-        command = Command(CommandType.CANCEL, order_id=request.order_id)
-        return await self._run(context, request, command)
+        return await execute(self._sequencer, context, lambda: [forms.cancel(request)])
 
     async def Reduce(self, request: pb.ReduceRequest, context: Context) -> pb.CommandResult:
         command = Command(
@@ -62,23 +51,63 @@ class OrderService(pb_grpc.OrderServiceServicer):
         command = Command(CommandType.MOVE, order_id=request.order_id, price=request.price_ticks)
         return await self._run(context, request, command)
 
+    async def Amend(self, request: pb.AmendRequest, context: Context) -> pb.CommandResult:
+        command = Command(
+            CommandType.AMEND,
+            order_id=request.order_id,
+            price=request.price_ticks,
+            quantity=request.quantity_lots,
+        )
+        return await self._run(context, request, command)
+
+    async def Replace(self, request: pb.ReplaceRequest, context: Context) -> pb.CommandResult:
+        return await execute(self._sequencer, context, lambda: forms.replace(request))
+
+    async def CancelAll(self, request: pb.CancelAllRequest, context: Context) -> pb.CommandResult:
+        return await self._run(
+            context, request, Command(CommandType.CANCEL_ALL, quantity=request.side)
+        )
+
+    async def Quote(self, request: pb.QuoteRequest, context: Context) -> pb.CommandResult:
+        return await execute(self._sequencer, context, lambda: [forms.quote(request)])
+
+    async def PlaceList(self, request: pb.PlaceListRequest, context: Context) -> pb.CommandResult:
+        return await execute(self._sequencer, context, lambda: forms.place_list(request))
+
+    async def SetDeadman(self, request: pb.SetDeadmanRequest, context: Context) -> pb.CommandResult:
+        command = Command(
+            CommandType.SET_DEADMAN, user_id=request.user_id, quantity=request.timeout_ms
+        )
+        return await execute(self._sequencer, context, lambda: [command])
+
+    async def SetSession(self, request: pb.SetSessionRequest, context: Context) -> pb.CommandResult:
+        command = Command(
+            CommandType.SET_SESSION,
+            user_id=request.user_id,
+            order_id=request.session_id,
+            quantity=request.state,
+            amount=request.grace_ms,
+        )
+        return await execute(self._sequencer, context, lambda: [command])
+
     async def _run(
         self,
         context: Context,
-        request: pb.PlaceRequest | pb.CancelRequest | pb.ReduceRequest | pb.MoveRequest,
+        request: pb.ReduceRequest | pb.MoveRequest | pb.AmendRequest | pb.CancelAllRequest,
         command: Command,
     ) -> pb.CommandResult:
-        try:
-            batch = single(
+        """A command about orders of one user, with what all of them state."""
+
+        def make() -> list[Command]:
+            return [
                 command._replace(
                     market_id=request.market_id,
                     user_id=request.user_id,
                     request_id=request_id(request.request_id),
                 )
-            )
-        except CallRefusedError as error:
-            await refuse(context, error)
-        return await execute(self._sequencer, context, batch)
+            ]
+
+        return await execute(self._sequencer, context, make)
 
     async def SubmitPacked(
         self, request_iterator: AsyncIterator[pb.PackedCommands], context: Context

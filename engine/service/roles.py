@@ -57,7 +57,10 @@ METHOD_ROLES: Final = {
     **_methods(f"{PACKAGE}.EventService", Role.READ, "Subscribe", "Read"),
     **_methods(f"{PACKAGE}.EventService", Role.PEER, "Greet"),
     **_methods(
-        f"{PACKAGE}.OrderService", Role.TRADER, "Place", "Cancel", "Reduce", "Move", "SubmitPacked"
+        f"{PACKAGE}.OrderService",
+        Role.TRADER,
+        *("Place", "Cancel", "Reduce", "Move", "Amend", "Replace", "CancelAll", "Quote"),
+        *("PlaceList", "SetDeadman", "SetSession", "SubmitPacked"),
     ),
 }
 
@@ -65,14 +68,10 @@ TRADER_COMMANDS: Final = frozenset(
     map(
         int,
         (
-            CommandType.PLACE,
-            CommandType.CANCEL,
-            CommandType.REDUCE,
-            CommandType.MOVE,
-            CommandType.REPLACE,
-            CommandType.CANCEL_ALL,
-            CommandType.PLACE_LEG,
-            CommandType.PLACE_LIST,
+            *(CommandType.PLACE, CommandType.CANCEL, CommandType.REDUCE, CommandType.MOVE),
+            *(CommandType.AMEND, CommandType.REPLACE, CommandType.CANCEL_ALL, CommandType.QUOTE),
+            *(CommandType.PLACE_LEG, CommandType.PLACE_LIST),
+            *(CommandType.SET_DEADMAN, CommandType.SET_SESSION),
         ),
     )
 )

@@ -93,7 +93,7 @@ async def test_answers_come_in_the_order_of_the_requests(
         (pack_command(Command(CommandType.TICK)), "command 0 was of type 31"),
         (pack_command(PLACE) + pack_command(Command(CommandType.CHECKPOINT)), "command 1 was"),
         (bytes(128), "command 0 was of type 0"),
-        (pack_command(PLACE._replace(order_id=5)), "a PLACE had an order id, expected 0"),
+        (pack_command(PLACE._replace(order_id=5)), "a new order had an order id, expected 0"),
     ],
 )
 async def test_a_message_that_is_no_batch_ends_the_stream_there(

@@ -112,7 +112,7 @@ def test_a_leg_of_one_type_is_not_taken_by_the_taker_of_another() -> None:
 
 def test_a_place_with_an_order_id_and_a_cancel_by_an_operator_do_not_pass() -> None:
     for order_id in (1, -1, 2**63 - 1):
-        with pytest.raises(InvalidCallError, match="a PLACE had an order id, expected 0"):
+        with pytest.raises(InvalidCallError, match="a new order had an order id, expected 0"):
             packed(records(PLACE, PLACE._replace(order_id=order_id)))
     for flags in (CommandFlag.OPERATOR, CommandFlag.OPERATOR | CommandFlag.REQUEUE):
         forced = records(CANCEL, CANCEL._replace(flags=flags))
