@@ -14,6 +14,7 @@ from engine.kernel.limits import (
     FEE_PER_LOT_MAX,
     REQUEST_WINDOW,
     SYMBOL_CHARS_MAX,
+    TIMEOUT_MS_MAX,
 )
 from engine.proto.records import (
     ASSET_ID_MAX,
@@ -57,9 +58,15 @@ __all__ = [
     "REQUEST_WINDOW",
     "SYMBOL_CHARS_MAX",
     "TEXT_BYTES",
+    "TIMEOUT_MS_MAX",
     "USER_ID_MAX",
 ]
 
+# Kinds of timers, in the order in which those due at the same time fire.
+TIMER_GTD: Final = 0  # id: the order's
+TIMER_DEADMAN: Final = 4  # id: the user's
+TIMER_MARKET: Final = 5  # id: the market's
+TIMER_SESSION: Final = 6  # id: the user's
 
 ADD_ASSET: Final = int(CommandType.ADD_ASSET)
 ADD_MARKET: Final = int(CommandType.ADD_MARKET)

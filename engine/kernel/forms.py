@@ -26,8 +26,9 @@ _OF_AN_ORDER: Final = ("market_id", "user_id", "order_id", "request_id")
 _PLACE: Final = Form(
     (
         *("side", "order_type", "time_in_force", "stp", *_OF_AN_ORDER),
-        *("price", "quantity", "amount", "ceiling", "text"),
-    )
+        *("price", "quantity", "amount", "ceiling", "spare", "text"),
+    ),
+    int(CommandFlag.IN_SESSION),
 )
 FORMS: Final[dict[int, Form]] = {
     CommandType.ADD_ASSET: Form(("asset_id", "quantity", "amount", "text")),
@@ -58,4 +59,7 @@ FORMS: Final[dict[int, Form]] = {
     CommandType.REDUCE: Form((*_OF_AN_ORDER, "quantity")),
     CommandType.MOVE: Form((*_OF_AN_ORDER, "price"), int(CommandFlag.REQUEUE)),
     CommandType.CHECKPOINT: Form(()),
+    CommandType.TICK: Form(()),
+    CommandType.SET_DEADMAN: Form(("user_id", "quantity")),
+    CommandType.SET_SESSION: Form(("user_id", "order_id", "quantity", "amount")),
 }

@@ -110,6 +110,14 @@ class Kernel(StateSource, Protocol):
         """Whether any balance changed since the last CHECKPOINT."""
 
     @property
+    def next_timer_us(self) -> int:
+        """When the next TICK is due, 0 if nothing waits for a time."""
+
+    @property
+    def event_bound(self) -> int:
+        """The most events that all that rests, waits or is armed now can still cause."""
+
+    @property
     def open_order_count(self) -> int: ...
 
     @property

@@ -120,6 +120,37 @@ class OrderRow(NamedTuple):
     text: bytes
 
 
+class TermsRow(NamedTuple):
+    """What an open order has beyond its OrderRow, if it has any of this; by order id.
+
+    `wait` says why it is not in the book (see `engine.kernel.codes`), 0 if it is. `sequence` is the
+    event that parked it, `extreme_ticks` the best price since a trailing stop began to follow.
+    """
+
+    order_id: int
+    time_in_force: int
+    wait: int
+    stop_price_ticks: int
+    delta_bips: int
+    extreme_ticks: int
+    sequence: int
+    expire_time_us: int
+    session_id: int
+    list_id: int
+
+
+class WatchRow(NamedTuple):
+    """A user's dead-man switch and session; by user id, only users who have one of them."""
+
+    user_id: int
+    timeout_ms: int
+    due_time_us: int
+    session_id: int
+    session_state: int
+    grace_ms: int
+    session_due_time_us: int
+
+
 class BusinessRow(NamedTuple):
     """One money command remembered for ever; by request id as bytes."""
 
@@ -171,6 +202,9 @@ SECTIONS: Final = (
     Section(b"TGRP", "trade groups", TradeGroupRow, struct.Struct("<2q"), 1),
     Section(b"STPM", "self-trade prevention modes", StpRow, struct.Struct("<2q"), 1),
     Section(b"DRFT", "legs held back", DraftRow, struct.Struct(f"<{RECORD_BYTES}s"), 0),
+    Section(b"PRKD", "parked orders", OrderRow, struct.Struct("<16q40s"), 1),
+    Section(b"XTRA", "order terms", TermsRow, struct.Struct("<10q"), 1),
+    Section(b"WTCH", "watches", WatchRow, struct.Struct("<7q"), 1),
 )
 LAYOUT_HASH: Final = hashlib.sha256(
     repr(

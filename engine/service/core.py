@@ -2,8 +2,10 @@
 
 The event loop hands batches over; the writer thread takes whatever is waiting, applies it, writes
 one journal record, syncs, and only then releases the answers, all with one call into the loop.
-Invariants: the kernel is touched by the writer thread alone; no answer leaves before its record is
-durable; queries run between batches, so they too see durable state only; the queue is bounded.
+Where a timer of the kernel is due, a TICK stands at the head of the record; the writer wakes for a
+record with nothing else in it. Invariants: the kernel is touched by the writer thread alone; no
+answer leaves before its record is durable; no command is applied before what is due at its time;
+queries run between batches, so they too see durable state only; the queue is bounded.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ QUEUE_COMMANDS_MAX: Final = 65_536
 QUERIES_WAITING_MAX: Final = 1024
 CHECKPOINT_EVERY_S: Final = 1.0
 STOP_TIMEOUT_S: Final = 30.0
+RETRY_EVERY_S: Final = 1.0  # how often a timer that finds the disk full tries again
 EVENTS_PER_COMMAND_MAX: Final = 4  # own events, and the partial fill of one more order
 EVENTS_SPARE: Final = 64
 ORDER_ID_MAX: Final = 2**53 - 1
@@ -102,6 +105,7 @@ class Sequencer:
         self._carry: _Submission | None = None
         self._stopping = False
         self._next_checkpoint = 0.0
+        self._next_attempt = 0.0
         self._full: str | None = None  # the writer's own view of `_no_space`
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self.durable_event_seq = 0
@@ -261,6 +265,8 @@ class Sequencer:
                 stop = stop or stop_seen
                 if submissions:
                     self._commit(submissions)
+                elif self._seconds_to_timer() <= 0.0:
+                    self._tick()
                 if queries:
                     self._ask(queries)
                 if time.monotonic() >= self._next_checkpoint:
@@ -281,8 +287,8 @@ class Sequencer:
             block = False
         try:
             if block:
-                timeout = max(0.0, self._next_checkpoint - time.monotonic())
-                item = self._queue.get(timeout=timeout)
+                timeout = min(self._next_checkpoint - time.monotonic(), self._seconds_to_timer())
+                item = self._queue.get(timeout=max(0.0, timeout))
             else:
                 item = self._queue.get_nowait()
             while True:
@@ -300,12 +306,36 @@ class Sequencer:
         except Empty:
             return submissions, queries, False
 
+    def _seconds_to_timer(self) -> float:
+        """How long to wait for the next timer; while the disk is full, the next attempt."""
+        due_us = self._kernel.next_timer_us
+        if not due_us:
+            return threading.TIMEOUT_MAX
+        seconds = (due_us - max(time.time_ns() // 1000, self._kernel.time_us)) / 1e6
+        if self._full is not None:
+            seconds = max(seconds, self._next_attempt - time.monotonic())
+        return min(seconds, threading.TIMEOUT_MAX)
+
+    def _tick(self) -> None:
+        """Fire what is due, in a record of its own."""
+        self._next_attempt = time.monotonic() + RETRY_EVERY_S
+        no_room = self._make_room(1)
+        if no_room is not None:
+            self._loop.call_soon_threadsafe(self._turn_away, [], no_room)
+            return
+        self._apply(_TICK, self._stamp())
+        self._loop.call_soon_threadsafe(self._release, [], [], self._kernel.event_seq)
+
+    def _stamp(self) -> int:
+        """The time of a record that begins now; never behind that of the last one."""
+        return max(time.time_ns() // 1000, self._kernel.time_us)
+
     def _make_room(self, command_count: int) -> str | None:
         """Make room for the most that these commands can cause; why not, if there is none.
 
         Each can fill every order that rests now, or one that another of them has placed.
         """
-        resting = self._kernel.open_order_count
+        resting = self._kernel.event_bound
         try:
             self._journal.prepare(
                 command_count, EVENTS_PER_COMMAND_MAX * command_count + resting + EVENTS_SPARE
@@ -332,7 +362,7 @@ class Sequencer:
         submissions = self._in_time(submissions)
         if not submissions:
             return
-        no_room = self._make_room(sum(submission.size for submission in submissions))
+        no_room = self._make_room(sum(submission.size for submission in submissions) + 1)
         if no_room is not None:
             self._loop.call_soon_threadsafe(self._turn_away, submissions, no_room)
             return
@@ -340,19 +370,23 @@ class Sequencer:
         for submission in submissions:
             next_id = submission.batch.assign_order_ids(next_id)
         assert next_id <= ORDER_ID_MAX
-        if len(submissions) == 1:
+        time_us = self._stamp()
+        is_due = 0 < kernel.next_timer_us <= time_us
+        first_command_seq = kernel.command_seq + 1 + is_due
+        if len(submissions) == 1 and not is_due:
             commands = submissions[0].batch.commands
         else:
-            commands = bytearray().join([submission.batch.commands for submission in submissions])
-        first_command_seq = kernel.command_seq + 1
-        events = self._apply(commands)
-        outcomes = _split(submissions, events, first_command_seq)
+            head = [bytearray(_TICK)] if is_due else []
+            commands = bytearray().join(
+                [*head, *(submission.batch.commands for submission in submissions)]
+            )
+        events = self._apply(commands, time_us)
+        outcomes = _split(submissions, events, first_command_seq, has_head=is_due)
         self._loop.call_soon_threadsafe(self._release, submissions, outcomes, kernel.event_seq)
 
-    def _apply(self, commands: bytearray | bytes) -> bytes:
+    def _apply(self, commands: bytearray | bytes, time_us: int) -> bytes:
         """Apply and journal one record; when this returns, it is durable."""
         kernel = self._kernel
-        time_us = max(time.time_ns() // 1000, kernel.time_us)
         started = time.perf_counter()
         try:
             events = kernel.apply(commands, time_us)
@@ -384,7 +418,7 @@ class Sequencer:
             self._full = str(error)
             self._loop.call_soon_threadsafe(self._turn_away, [], self._full)
             return
-        self._apply(_CHECKPOINT)
+        self._apply(_CHECKPOINT, self._stamp())
         self._loop.call_soon_threadsafe(self._release, [], [], self._kernel.event_seq)
 
     def _ask(self, queries: list[_Query]) -> None:
@@ -398,15 +432,18 @@ class Sequencer:
 
 
 _CHECKPOINT: Final = pack_command(Command(CommandType.CHECKPOINT))
+_TICK: Final = pack_command(Command(CommandType.TICK))
 
 
-def _split(submissions: list[_Submission], events: bytes, first_command_seq: int) -> list[Outcome]:
-    """Give each submission the events of its own commands."""
-    if len(submissions) == 1:
+def _split(
+    submissions: list[_Submission], events: bytes, first_command_seq: int, *, has_head: bool
+) -> list[Outcome]:
+    """Give each submission the events of its own commands, which come after those of a head."""
+    if len(submissions) == 1 and not has_head:
         return [Outcome(first_command_seq, events)]
     command_seqs = memoryview(events).cast("Q")[1 :: RECORD_BYTES // 8]
     outcomes: list[Outcome] = []
-    start = 0
+    start = bisect_left(command_seqs, first_command_seq)
     for submission in submissions:
         following = first_command_seq + submission.size
         end = bisect_left(command_seqs, following, lo=start)

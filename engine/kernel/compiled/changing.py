@@ -44,7 +44,7 @@ from engine.kernel.compiled.layout import (
 )
 from engine.kernel.compiled.levels import dequeue, enqueue, key_of, reserve_section, side_of
 from engine.kernel.compiled.lookups import find_market
-from engine.kernel.compiled.matching import end_order, fit_reserve, match, survey
+from engine.kernel.compiled.matching import end_order, fit_reserve, match, survey, take_out
 from engine.kernel.compiled.memory import reserve_events
 from engine.kernel.compiled.placing import entry_refusal, is_within_price_filter
 from engine.kernel.compiled.symbols import EVENTS_PER_COMMAND
@@ -55,7 +55,7 @@ from engine.kernel.compiled.symbols import EVENTS_PER_COMMAND
 @cython.nogil
 @cython.exceptval(check=False)
 def cancel(core: CorePtr, command: CommandPtr, index: u32) -> u32:
-    dequeue(core, index)
+    take_out(core, index)
     end_order(core, index, ORDER_CANCELED, BY_OPERATOR if command.flags & OPERATOR else 0, OK)
     return OK
 
@@ -80,7 +80,7 @@ def reduce(core: CorePtr, command: CommandPtr, index: u32) -> u32:
     if command.quantity <= 0:
         return INVALID_QUANTITY
     if command.quantity >= order.leaves:
-        dequeue(core, index)
+        take_out(core, index)
         end_order(core, index, ORDER_REDUCED, 0, OK)
         return OK
     order.leaves -= command.quantity

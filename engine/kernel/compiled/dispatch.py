@@ -27,8 +27,10 @@ from engine.kernel.codes import (
     SET_MARKET_FEES,
     SET_MARKET_FILTERS,
     SET_MARKET_STATE,
+    SET_SESSION,
     SET_TRADE_GROUP,
     SET_USER_STATUS,
+    TICK,
     TRADING,
     TRANSFER,
     TRANSFER_LEG,
@@ -36,6 +38,7 @@ from engine.kernel.codes import (
 )
 from engine.kernel.compiled.drafts import is_leg, take_leg
 from engine.kernel.compiled.events import emit_refused
+from engine.kernel.compiled.extras import reserve_extras
 from engine.kernel.compiled.forms import has_form, place_form
 from engine.kernel.compiled.funds import (
     add_user,
@@ -57,6 +60,8 @@ from engine.kernel.compiled.memory import reserve_slice
 from engine.kernel.compiled.requests import apply_order_command
 from engine.kernel.compiled.symbols import COMMAND_TYPES, POOL_ITEMS_MIN
 from engine.kernel.compiled.texts import is_plain_text
+from engine.kernel.compiled.timers import reserve_timers
+from engine.kernel.compiled.timing import apply_timing, reserve_watch
 from engine.kernel.compiled.transfers import transfer
 
 
@@ -121,6 +126,8 @@ def apply_command(core: CorePtr, command: CommandPtr) -> cython.void:
     if has_form(core, command):
         if PLACE <= command.kind <= AMEND:
             reason = apply_order_command(core, command)
+        elif TICK <= command.kind <= SET_SESSION:
+            reason = apply_timing(core, command)
         else:
             reason = apply_admin(core, command)
     if reason:
@@ -174,6 +181,7 @@ def open_core(core: CorePtr) -> cython.bint:
     memset(core, 0, cython.sizeof(core[0]))
     core.order_top = core.level_top = core.chunk_top = core.account_top = 1
     core.user_top = core.market_top = core.asset_top = 1
+    core.extra_top = core.watch_top = core.timer_top = 1
     core.market_of_id = cython.cast(
         cython.pointer(u32), calloc(MARKET_ID_MAX + 1, cython.sizeof(u32))
     )
@@ -186,6 +194,8 @@ def open_core(core: CorePtr) -> cython.bint:
     # A type that no form is set for must have no bit set, its own number included: it is unknown.
     memset(core.forms, 0xFF, COMMAND_TYPES * cython.sizeof(core.forms[0]))
     if not reserve_slice(core, POOL_ITEMS_MIN, POOL_ITEMS_MIN, POOL_ITEMS_MIN, 0):
+        return False
+    if not (reserve_extras(core, 1) and reserve_watch(core) and reserve_timers(core, 1)):
         return False
     open_user(core, HOUSE_USER_ID, 0)
     return True
@@ -220,3 +230,10 @@ def close_core(core: CorePtr) -> cython.void:
     free(core.text_table.slots)
     free(core.account_table.slots)
     free(core.user_table.slots)
+    free(core.extras)
+    free(core.extra_table.slots)
+    free(core.watches)
+    free(core.watch_table.slots)
+    free(core.timers)
+    free(core.timer_heap)
+    free(core.timer_table.slots)

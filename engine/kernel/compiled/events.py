@@ -8,7 +8,7 @@ and `event_seq` rises by one with each.
 import cython
 from cython.cimports.libc.string import memset
 
-from engine.kernel.codes import BID, MARKET, ORDER_TERMS, REFUSED, REQUEST_REPLAYED
+from engine.kernel.codes import REFUSED, REQUEST_REPLAYED
 from engine.kernel.compiled.layout import CommandPtr, CorePtr, EventPtr, OrderPtr, i64, u32, u64
 
 
@@ -39,20 +39,6 @@ def emit_clear(core: CorePtr, kind: u32, market_id: u32) -> EventPtr:
     event: EventPtr = emit(core, kind, 0, 0, market_id)
     memset(event.body, 0, cython.sizeof(event.body))
     return event
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def emit_terms(core: CorePtr, command: CommandPtr) -> cython.void:
-    """Append an ORDER_TERMS, which comes directly before its ORDER_ACCEPTED."""
-    event: EventPtr = emit_clear(core, ORDER_TERMS, command.market_id)
-    event.flags = command.side == BID
-    event.body[0] = command.order_id
-    event.body[1] = command.user_id
-    if command.order_type == MARKET:
-        event.body[7] = command.amount
-    event.body[8] = command.stp
 
 
 @cython.cfunc

@@ -9,9 +9,9 @@ import cython
 from engine.kernel.codes import (
     BID,
     DECREMENT,
-    FOK,
     FOK_BUDGET,
     GTC,
+    GTD,
     INVALID_AMOUNT,
     LIMIT,
     LIMIT_MAKER,
@@ -52,8 +52,10 @@ def place_form(command: CommandPtr) -> u32:
         return MALFORMED
     if has_text(command.text) and not is_plain_text(command.text):
         return MALFORMED
+    if command.spare and command.time_in_force != GTD:
+        return MALFORMED
     if command.order_type == LIMIT:
-        if command.time_in_force < GTC or command.time_in_force > FOK or command.amount:
+        if command.time_in_force < GTC or command.time_in_force > GTD or command.amount:
             return MALFORMED
         return MALFORMED if command.ceiling and command.side != BID else OK
     if command.time_in_force or command.ceiling:

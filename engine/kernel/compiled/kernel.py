@@ -37,7 +37,9 @@ from engine.kernel.compiled.packing import (
     business_bytes,
     draft_bytes,
     order_bytes,
+    terms_bytes,
     user_bytes,
+    watch_bytes,
     window_bytes,
     window_row_count,
 )
@@ -51,7 +53,9 @@ from engine.kernel.compiled.restoring import (
     restore_market,
     restore_modes,
     restore_orders,
+    restore_terms,
     restore_users,
+    restore_watches,
 )
 from engine.kernel.compiled.rows import (
     account_rows,
@@ -69,6 +73,7 @@ from engine.kernel.compiled.rows import (
 )
 from engine.kernel.compiled.symbols import CHUNK_LEVELS, HOUSE, SHORT_SLICE_COMMANDS, SLICE_COMMANDS
 from engine.kernel.compiled.tables import find
+from engine.kernel.compiled.timers import next_timer
 from engine.kernel.limits import DEFAULT_LIMITS
 from engine.proto import records
 
@@ -143,6 +148,14 @@ class CompiledKernel:
     @property
     def needs_checkpoint(self):
         return self.core.touched_count > 0
+
+    @property
+    def next_timer_us(self):
+        return next_timer(cython.address(self.core)).due if self.core.timer_count else 0
+
+    @property
+    def event_bound(self):
+        return self.core.order_table.count + 2 * self.core.watch_table.count
 
     @property
     def open_order_count(self):
@@ -341,6 +354,9 @@ class CompiledKernel:
         for rows in (group_rows(core), stp_rows(core)):
             yield len(rows), rows
         yield self.core.draft_count, draft_bytes(core)
+        yield 0, b""
+        yield self.core.extra_table.count, terms_bytes(core)
+        yield self.core.watch_table.count, watch_bytes(core)
 
     def load_state(self, state_):
         """Take over a packed state; only a kernel that has applied nothing may."""
@@ -360,6 +376,8 @@ class CompiledKernel:
         restore_modes(core, state_)
         restore_business(core, bytes(state_.packed(b"BSNS")))
         restore_draft(core, bytes(state_.packed(b"DRFT")))
+        restore_terms(core, bytes(state_.packed(b"XTRA")))
+        restore_watches(core, bytes(state_.packed(b"WTCH")))
         head = state_.head
         self.core.command_seq = head.command_seq
         self.core.event_seq = head.event_seq

@@ -102,6 +102,41 @@ Terms = cython.struct(
 )
 TermsPtr = cython.typedef(cython.pointer(Terms))
 
+# What few orders have (see `state.TermsRow`); `order` 0 marks one that was given back.
+Extra = cython.struct(
+    stop=i64,
+    extreme=i64,
+    sequence=i64,
+    expire=i64,
+    session_id=i64,
+    list_id=i64,
+    order=u32,
+    next_free=u32,
+    delta=u32,
+    time_in_force=u8,
+    wait=u8,
+    is_armed=u8,
+    spare=u8,
+)
+ExtraPtr = cython.typedef(cython.pointer(Extra))
+
+# A timer at its place in the heap. `key`: its kind in the three highest bits, then its id.
+Timer = cython.struct(due=i64, key=u64, place=u32, next_free=u32)
+TimerPtr = cython.typedef(cython.pointer(Timer))
+
+# A user's dead-man switch (0 ms = off) and session (id 0 = none).
+Watch = cython.struct(
+    user_id=i64,
+    timeout_ms=i64,
+    due=i64,
+    session_id=i64,
+    grace_ms=i64,
+    session_due=i64,
+    session_state=u32,
+    next_free=u32,
+)
+WatchPtr = cython.typedef(cython.pointer(Watch))
+
 # A price level: orders first to last in time, and their sum.
 Level = cython.struct(price=i64, lots=i64, first=u32, last=u32, count=u32, next_free=u32)
 LevelPtr = cython.typedef(cython.pointer(Level))
@@ -260,6 +295,23 @@ Core = cython.struct(
     accounts_max=u64,
     users_max=u64,
     business_ids_max=u64,
+    extras=ExtraPtr,
+    extra_table=Table,
+    extra_top=u32,
+    extra_free=u32,
+    extra_capacity=u32,
+    watch_top=u32,
+    watch_free=u32,
+    watch_capacity=u32,
+    watches=WatchPtr,
+    watch_table=Table,
+    timers=TimerPtr,
+    timer_heap=cython.pointer(u32),
+    timer_table=Table,
+    timer_count=u32,
+    timer_top=u32,
+    timer_free=u32,
+    timer_capacity=u32,
     is_out_of_memory=u32,
     spare=u32,
 )

@@ -18,6 +18,7 @@ from engine.kernel.codes import (
     FEE_IN_QUOTE,
     FEE_PER_LOT,
     FEE_PER_LOT_MAX,
+    HALT,
     HOUSE_USER_ID,
     INT64_MAX,
     INVALID_DECIMALS,
@@ -59,6 +60,8 @@ from engine.kernel.compiled.lookups import find_asset, find_market
 from engine.kernel.compiled.memory import reserve_assets, reserve_markets
 from engine.kernel.compiled.symbols import HOUSE, MAKER, NO_KEY, TAKER
 from engine.kernel.compiled.texts import copy_text, is_code_text, is_same_text
+from engine.kernel.compiled.timers import reserve_timers
+from engine.kernel.compiled.timing import go_on, stand_still
 
 
 @cython.cfunc
@@ -292,6 +295,15 @@ def set_market_fees(core: CorePtr, command: CommandPtr, market: MarketPtr) -> u3
 def set_market_state(core: CorePtr, command: CommandPtr, market: MarketPtr) -> u32:
     if market.state == command.quantity:
         return NOTHING_CHANGES
+    index: u32 = find_market(core, market.market_id)
+    old_state: u32 = market.state
+    if command.quantity == HALT:
+        stand_still(core, index)
+    elif old_state == HALT and not reserve_timers(core, core.extra_top):
+        core.is_out_of_memory = 1
+        return OK
     market.state = cython.cast(u8, command.quantity)
     emit_clear(core, MARKET_STATE_SET, market.market_id).body[0] = command.quantity
+    if old_state == HALT:
+        go_on(core, index)
     return OK

@@ -11,6 +11,7 @@ from engine.kernel.codes import DONE, MAKER_DONE, TRADE
 from engine.kernel.compiled.accounts import credit, lock, spend
 from engine.kernel.compiled.crossing import match_with_care, survey_with_care
 from engine.kernel.compiled.events import emit, emit_changed
+from engine.kernel.compiled.extras import drop_extra
 from engine.kernel.compiled.fees import capped_hold, due_fee, hold_price, notional_of, sum_of
 from engine.kernel.compiled.layout import (
     BookSidePtr,
@@ -26,8 +27,8 @@ from engine.kernel.compiled.layout import (
     u32,
     u64,
 )
-from engine.kernel.compiled.levels import best_level, close_level, key_of, side_of
-from engine.kernel.compiled.symbols import MAKER, NO_KEY, TAKER
+from engine.kernel.compiled.levels import best_level, close_level, dequeue, key_of, side_of
+from engine.kernel.compiled.symbols import MAKER, NO_KEY, TAKER, TRAIT_EXTRA
 from engine.kernel.compiled.tables import remove
 from engine.kernel.compiled.texts import has_text, text_key
 
@@ -56,6 +57,8 @@ def is_crossing(core: CorePtr, order: OrderPtr) -> cython.bint:
 def free_order(core: CorePtr, index: u32) -> cython.void:
     """Give back an order that has ended and is in no level, and free its ids."""
     order: OrderPtr = core.orders + index
+    if order.traits & TRAIT_EXTRA:
+        drop_extra(core, index)
     if order.is_listed:
         terms: TermsPtr = core.terms + index
         remove(cython.address(core.order_table), cython.cast(u64, order.order_id), index)
@@ -63,6 +66,15 @@ def free_order(core: CorePtr, index: u32) -> cython.void:
             remove(cython.address(core.text_table), text_key(order.user, terms.text), index)
     order.next = core.order_free
     core.order_free = index
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def take_out(core: CorePtr, index: u32) -> cython.void:
+    """Take an open order away from where it rests."""
+    dequeue(core, index)
 
 
 @cython.cfunc

@@ -18,10 +18,12 @@ from engine.kernel.compiled.layout import (
     BusinessIdPtr,
     ChunkPtr,
     CorePtr,
+    ExtraPtr,
     OrderPtr,
     RememberedPtr,
     TermsPtr,
     UserPtr,
+    WatchPtr,
     WordPtr,
     i64,
     u32,
@@ -35,7 +37,9 @@ from engine.kernel.compiled.symbols import (
     MAKER,
     ORDER_WORDS,
     TAKER,
+    TERMS_WORDS,
     USER_WORDS,
+    WATCH_WORDS,
     WINDOW_WORDS,
     WORD_BYTES,
     sort_by_request_id,
@@ -48,6 +52,8 @@ for section, words in (
     (b"ACCT", ACCOUNT_WORDS),
     (b"ORDR", ORDER_WORDS),
     (b"BSNS", BUSINESS_WORDS),
+    (b"XTRA", TERMS_WORDS),
+    (b"WTCH", WATCH_WORDS),
 ):
     size = next(each.layout.size for each in state.SECTIONS if each.tag == section)
     assert size == words * WORD_BYTES, f"rows of {section!r} are not packed as stated"
@@ -239,3 +245,50 @@ def draft_bytes(core: CorePtr) -> bytes:
     return PyBytes_FromStringAndSize(
         cython.cast(cython.p_char, core.draft), core.draft_count * RECORD_BYTES
     )
+
+
+@cython.cfunc
+def terms_bytes(core: CorePtr) -> bytes:
+    """Return what orders have beyond the common, by order id."""
+    packed = empty_rows(core.extra_table.count, TERMS_WORDS)
+    words: WordPtr = words_of(packed)
+    place: u32
+    for place in range(1, core.extra_top):
+        extra: ExtraPtr = core.extras + place
+        if not extra.order:
+            continue
+        words[0] = core.orders[extra.order].order_id
+        words[1] = extra.time_in_force
+        words[2] = extra.wait
+        words[3] = extra.stop
+        words[4] = extra.delta
+        words[5] = extra.extreme
+        words[6] = extra.sequence
+        words[7] = extra.expire
+        words[8] = extra.session_id
+        words[9] = extra.list_id
+        words += TERMS_WORDS
+    sort_by_two_ids(words_of(packed), core.extra_table.count, TERMS_WORDS * WORD_BYTES)
+    return packed
+
+
+@cython.cfunc
+def watch_bytes(core: CorePtr) -> bytes:
+    """Return dead-man switches and sessions by user id."""
+    packed = empty_rows(core.watch_table.count, WATCH_WORDS)
+    words: WordPtr = words_of(packed)
+    place: u32
+    for place in range(1, core.watch_top):
+        watch: WatchPtr = core.watches + place
+        if not watch.user_id:
+            continue
+        words[0] = watch.user_id
+        words[1] = watch.timeout_ms
+        words[2] = watch.due
+        words[3] = watch.session_id
+        words[4] = watch.session_state
+        words[5] = watch.grace_ms
+        words[6] = watch.session_due
+        words += WATCH_WORDS
+    sort_by_two_ids(words_of(packed), core.watch_table.count, WATCH_WORDS * WORD_BYTES)
+    return packed

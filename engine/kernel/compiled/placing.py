@@ -18,7 +18,10 @@ from engine.kernel.codes import (
     FOK,
     FOK_BUDGET,
     GTC,
+    GTD,
+    IN_SESSION,
     INSUFFICIENT_BALANCE,
+    INVALID_EXPIRE_TIME,
     INVALID_PRICE,
     INVALID_QUANTITY,
     LIMIT,
@@ -35,11 +38,19 @@ from engine.kernel.codes import (
     TIME_IN_FORCE,
     TRADING,
     UNKNOWN_MARKET,
+    UNKNOWN_SESSION,
     USER_SUSPENDED,
     WOULD_TAKE,
 )
 from engine.kernel.compiled.accounts import available_in, find_account, lock, open_account
-from engine.kernel.compiled.events import emit, emit_terms, put_text
+from engine.kernel.compiled.events import emit, put_text
+from engine.kernel.compiled.extras import (
+    arm_expiry,
+    emit_terms,
+    open_session,
+    reserve_extras,
+    take_extra,
+)
 from engine.kernel.compiled.fees import (
     bid_hold,
     higher,
@@ -52,6 +63,7 @@ from engine.kernel.compiled.layout import (
     CommandPtr,
     CorePtr,
     EventPtr,
+    ExtraPtr,
     MarketPtr,
     OrderPtr,
     Sweep,
@@ -152,6 +164,31 @@ def draft_order(core: CorePtr, command: CommandPtr, user: u32, market_index: u32
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
+def extra_refusal(core: CorePtr, command: CommandPtr) -> u32:
+    """Say why an order cannot end by itself as it wishes; make room for what it then has."""
+    if command.time_in_force == GTD and command.spare <= core.time_us:
+        return INVALID_EXPIRE_TIME
+    if command.flags & IN_SESSION and not open_session(core, command.user_id):
+        return UNKNOWN_SESSION
+    reserve_extras(core, 1)
+    return OK
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def add_extra(core: CorePtr, command: CommandPtr, index: u32) -> cython.void:
+    """Note when an order is to end by itself."""
+    extra: ExtraPtr = take_extra(core, index)
+    extra.time_in_force = command.time_in_force
+    extra.expire = command.spare
+    if command.flags & IN_SESSION:
+        extra.session_id = open_session(core, command.user_id)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
 def first_reserve(core: CorePtr, index: u32, budget: i64, sweep: SweepPtr) -> i64:
     """Return what a new order must hold, or TOO_MUCH."""
     order: OrderPtr = core.orders + index
@@ -221,7 +258,9 @@ def place(core: CorePtr, command: CommandPtr, user: u32) -> u32:
         return reason
     market: MarketPtr = core.markets + market_index
     reason = content_refusal(core, command, market)
-    if reason:
+    if not reason and (command.flags or command.spare or command.time_in_force == GTD):
+        reason = extra_refusal(core, command)
+    if reason or core.is_out_of_memory:
         return reason
     index: u32 = draft_order(core, command, user, market_index)
     order: OrderPtr = core.orders + index
@@ -270,8 +309,10 @@ def accept(core: CorePtr, command: CommandPtr, index: u32, reserve: i64) -> cyth
     terms.quote_account = open_account(core, order.user, market.quote_asset_id)
     order.reserved = reserve
     lock(core, held_account(core, index), reserve)
+    if command.flags & IN_SESSION or command.spare:
+        add_extra(core, command, index)
     if order.traits:
-        emit_terms(core, command)
+        emit_terms(core, index, command)
     event: EventPtr = emit(core, ORDER_ACCEPTED, order.is_bid, OK, market.market_id)
     event.body[0] = order.order_id
     event.body[1] = command.user_id
@@ -301,13 +342,15 @@ def enter_book(core: CorePtr, command: CommandPtr, index: u32, sweep: SweepPtr) 
         match(core, index)
         if not order.leaves:
             return
-    if command.time_in_force == GTC or command.order_type == LIMIT_MAKER:
+    if command.time_in_force == GTC or command.order_type == LIMIT_MAKER or command.spare:
         order.is_listed = 1
         insert(cython.address(core.order_table), cython.cast(u64, order.order_id), index)
         if has_text(command.text):
             key: u64 = text_key(order.user, command.text)
             insert(cython.address(core.text_table), key, index)
         enqueue(core, index)
+        if order.traits & TRAIT_EXTRA:
+            arm_expiry(core, index)
     else:
         end_order(core, index, ORDER_EXPIRED, 0, TIME_IN_FORCE)
 

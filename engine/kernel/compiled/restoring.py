@@ -21,22 +21,28 @@ from engine.kernel.codes import (
     LEGS_MAX,
     RECORD_BYTES,
     REQUEST_WINDOW,
+    SESSION_CLOSED,
     TEXT_BYTES,
+    TIMER_DEADMAN,
+    TIMER_SESSION,
 )
 from engine.kernel.compiled.accounts import find_account, open_account, touch
 from engine.kernel.compiled.checkpoint import DIGEST_MODULUS, WORD_MASK, row_hash
+from engine.kernel.compiled.extras import arm_expiry, find_watch, reserve_extras, take_extra
 from engine.kernel.compiled.funds import open_user
 from engine.kernel.compiled.layout import (
     AccountPtr,
     AssetPtr,
     BusinessIdPtr,
     CorePtr,
+    ExtraPtr,
     Market,
     MarketPtr,
     OrderPtr,
     RememberedPtr,
     TermsPtr,
     UserPtr,
+    WatchPtr,
     WordPtr,
     u8,
     u32,
@@ -63,13 +69,18 @@ from engine.kernel.compiled.symbols import (
     NO_KEY,
     ORDER_WORDS,
     TAKER,
+    TERMS_WORDS,
+    TRAIT_EXTRA,
     USER_WORDS,
+    WATCH_WORDS,
     WINDOW_ITEMS_MIN,
     WINDOW_WORDS,
     WORD_BYTES,
 )
 from engine.kernel.compiled.tables import insert, reserve_table
 from engine.kernel.compiled.texts import has_text, text_key
+from engine.kernel.compiled.timers import arm_timer, timer_key
+from engine.kernel.compiled.timing import reserve_watch, take_watch
 
 
 @cython.cfunc
@@ -360,6 +371,56 @@ def restore_draft(core: CorePtr, packed: bytes) -> object:
         raise state.StateError(f"{count} legs are held back, at most {LEGS_MAX} can be")
     memcpy(core.draft, PyBytes_AS_STRING(packed), count * RECORD_BYTES)
     core.draft_count = cython.cast(u32, count)
+
+
+@cython.cfunc
+def restore_terms(core: CorePtr, packed: bytes) -> object:
+    count: u64 = row_count_of(packed, TERMS_WORDS)
+    words: WordPtr = rows_at(packed)
+    if not reserve_extras(core, count):
+        raise MemoryError(f"no memory for the terms of {count} orders")
+    place: u64
+    for place in range(count):
+        index: u32 = find_order(core, words[0])
+        if not index or core.orders[index].traits & TRAIT_EXTRA:
+            raise refuse_row("order terms", place)
+        extra: ExtraPtr = take_extra(core, index)
+        extra.time_in_force = cython.cast(u8, words[1])
+        extra.wait = cython.cast(u8, words[2])
+        extra.stop = words[3]
+        extra.delta = cython.cast(u32, words[4])
+        extra.extreme = words[5]
+        extra.sequence = words[6]
+        extra.expire = words[7]
+        extra.session_id = words[8]
+        extra.list_id = words[9]
+        arm_expiry(core, index)
+        words += TERMS_WORDS
+    return None
+
+
+@cython.cfunc
+def restore_watches(core: CorePtr, packed: bytes) -> object:
+    count: u64 = row_count_of(packed, WATCH_WORDS)
+    words: WordPtr = rows_at(packed)
+    place: u64
+    for place in range(count):
+        if not reserve_watch(core):
+            raise MemoryError(f"no memory for {count} watches")
+        if not find_user(core, words[0]) or find_watch(core, words[0]):
+            raise refuse_row("watches", place)
+        watch: WatchPtr = core.watches + take_watch(core, words[0])
+        watch.timeout_ms = words[1]
+        watch.due = words[2]
+        watch.session_id = words[3]
+        watch.session_state = cython.cast(u32, words[4])
+        watch.grace_ms = words[5]
+        watch.session_due = words[6]
+        if watch.timeout_ms:
+            arm_timer(core, watch.due, timer_key(TIMER_DEADMAN, words[0]))
+        if watch.session_state == SESSION_CLOSED:
+            arm_timer(core, watch.session_due, timer_key(TIMER_SESSION, words[0]))
+        words += WATCH_WORDS
     return None
 
 

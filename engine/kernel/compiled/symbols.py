@@ -23,6 +23,7 @@ SHORT_SLICE_COMMANDS: Final = 256  # up to here the interpreter lock is kept
 EVENTS_PER_COMMAND: Final = 8  # at most, those about the orders that it meets aside
 TRAIT_STP: Final = 7  # bits of an order's traits: its StpMode
 TRAIT_AMOUNT: Final = 16  # a MARKET order by amount
+TRAIT_EXTRA: Final = 32  # it has an Extra
 CHUNK_LEVELS: Final = 128  # the size of `layout.Chunk`
 CHUNK_LEVELS_MERGED: Final = 64  # neighbours with so many levels together are joined
 SECTIONS_MIN: Final = 4
@@ -36,7 +37,12 @@ WINDOW_WORDS: Final = 6
 ACCOUNT_WORDS: Final = 4
 ORDER_WORDS: Final = 21
 BUSINESS_WORDS: Final = 4
+TERMS_WORDS: Final = 10
+WATCH_WORDS: Final = 7
 WORD_BYTES: Final = 8
+
+TIMER_KIND_SHIFT: Final = 61  # ids are below: order ids have 63 bits, and kind 0 has four numbers
+US_PER_MS: Final = 1_000
 
 
 def add_overflows(first: int, second: int, result: Any) -> bool:

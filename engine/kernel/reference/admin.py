@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from engine.kernel.codes import HALT
 from engine.kernel.limits import FEE_PER_LOT_MAX
 from engine.kernel.reference.checks import (
     ADMIN_FORMS,
@@ -19,6 +20,7 @@ from engine.kernel.reference.checks import (
 from engine.kernel.reference.drafts import take_leg
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.model import Asset, Filters, Market, User
+from engine.kernel.reference.timing import go_on, stand_still
 from engine.kernel.reference.transfers import apply_transfer
 from engine.kernel.state import BusinessRow
 from engine.proto.records import (
@@ -173,8 +175,13 @@ def _set_market_state(x: Exchange, fields: Fields) -> int:
         return Reason.UNKNOWN_MARKET
     if market.state == fields[11]:
         return Reason.NOTHING_CHANGES
+    old_state = market.state
+    if fields[11] == HALT:
+        stand_still(x, market)
     market.state = fields[11]
     x.emit(EventType.MARKET_STATE_SET, market.market_id, 0, _OK, market.state)
+    if old_state == HALT:
+        go_on(x, market)
     return _OK
 
 

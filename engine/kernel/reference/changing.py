@@ -30,7 +30,7 @@ from engine.kernel.codes import (
 from engine.kernel.reference.checks import NO_TEXT, Fields
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import bid_hold
-from engine.kernel.reference.matching import end_order, fit_reserve, match
+from engine.kernel.reference.matching import end_order, fit_reserve, match, take_out
 from engine.kernel.reference.model import Order, User
 from engine.kernel.reference.placing import entry_refusal
 from engine.kernel.reference.requests import apply_once
@@ -85,7 +85,7 @@ def _change(x: Exchange, user: User, fields: Fields) -> int:
         return _reduce(x, order, fields[11])
     if flags and is_restricted(order, flags):
         return Reason.CANCEL_RESTRICTED
-    order.side.remove(order)
+    take_out(order)
     end_order(x, order, ORDER_CANCELED, flags=BY_OPERATOR if flags & OPERATOR else 0)
     return OK
 
@@ -95,7 +95,7 @@ def _reduce(x: Exchange, order: Order, lots: int) -> int:
     if lots <= 0:
         return Reason.INVALID_QUANTITY
     if lots >= order.leaves:
-        order.side.remove(order)
+        take_out(order)
         end_order(x, order, ORDER_REDUCED)
         return OK
     order.leaves -= lots

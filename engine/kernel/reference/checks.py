@@ -13,9 +13,10 @@ from typing import Any, Final
 from engine.kernel.codes import (
     BID,
     DECREMENT,
-    FOK,
     FOK_BUDGET,
     GTC,
+    GTD,
+    IN_SESSION,
     LIMIT,
     LIMIT_MAKER,
     MALFORMED,
@@ -34,6 +35,7 @@ from engine.proto.records import (
     CommandType,
     MarketState,
     Reason,
+    SessionState,
     UserStatus,
 )
 
@@ -62,12 +64,14 @@ def place_form(fields: Fields) -> int:
     """Check the combination of order type, time in force, budget and ceiling of a PLACE."""
     (_, side, order_type, tif, flags, stp, _, asset_id, _, _, price, quantity, amount, ceiling,
      spare, _, text) = fields  # fmt: skip
-    if side > BID or flags or stp > DECREMENT or asset_id or spare:
+    if side > BID or flags & ~IN_SESSION or stp > DECREMENT or asset_id:
+        return MALFORMED
+    if spare and tif != GTD:
         return MALFORMED
     if text != NO_TEXT and not _PADDED(text):
         return MALFORMED
     if order_type == LIMIT:
-        is_formed = GTC <= tif <= FOK and not amount and (side == BID or not ceiling)
+        is_formed = GTC <= tif <= GTD and not amount and (side == BID or not ceiling)
         return OK if is_formed else MALFORMED
     if tif or ceiling:
         return MALFORMED
@@ -116,6 +120,10 @@ def _is_user_status(fields: Fields) -> bool:
     return fields[11] in _USER_STATUSES
 
 
+def _is_session_state(fields: Fields) -> bool:
+    return fields[11] in (SessionState.OPEN, SessionState.CLOSED)
+
+
 def _has_reference(fields: Fields) -> bool:
     return _PADDED(fields[16]) is not None
 
@@ -123,6 +131,7 @@ def _has_reference(fields: Fields) -> bool:
 _MORE: Final[dict[int, Callable[[Fields], bool]]] = {
     CommandType.SET_MARKET_STATE: _is_market_state,
     CommandType.SET_USER_STATUS: _is_user_status,
+    CommandType.SET_SESSION: _is_session_state,
     CommandType.DEPOSIT: _has_reference,
     CommandType.WITHDRAW: _has_reference,
     CommandType.ADJUST: _has_reference,

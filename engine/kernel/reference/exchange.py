@@ -18,6 +18,7 @@ from engine.kernel.codes import (
 from engine.kernel.limits import Limits
 from engine.kernel.reference.checks import Fields
 from engine.kernel.reference.model import Account, Asset, Market, Order, User
+from engine.kernel.reference.timers import Watch
 from engine.kernel.state import BusinessRow
 from engine.proto.records import (
     BODY_STRUCTS,
@@ -51,8 +52,10 @@ class Exchange:
         "out",
         "row_count",
         "time_us",
+        "timers",
         "touched",
         "users",
+        "watches",
     )
 
     def __init__(self, limits: Limits) -> None:
@@ -73,6 +76,8 @@ class Exchange:
         self.open_texts: set[tuple[int, bytes]] = set()
         self.business: dict[bytes, BusinessRow] = {}
         self.draft: list[Fields] = []
+        self.timers: list[tuple[int, int, int]] = []
+        self.watches: dict[int, Watch] = {}
         self.out: list[bytes] = []
 
     def emit(self, kind: int, market_id: int, flags: int, reason: int, *body: int | bytes) -> None:
@@ -96,7 +101,7 @@ class Exchange:
 
         For `bound` and `terms` see `records.OrderAccepted`.
         """
-        if order.stp or order.quote_atoms:
+        if order.stp or order.extra or order.quote_atoms:
             self.emit_terms(order)
         self.event_seq += 1
         self.out.append(
@@ -121,6 +126,7 @@ class Exchange:
 
     def emit_terms(self, order: Order) -> None:
         """Append an ORDER_TERMS, which comes directly before its ORDER_ACCEPTED."""
+        extra = order.extra
         self.emit(
             ORDER_TERMS,
             order.market.market_id,
@@ -128,14 +134,14 @@ class Exchange:
             OK,
             order.order_id,
             order.user.user_id,
+            extra.stop_price if extra else 0,
+            extra.delta_bips if extra else 0,
             0,
-            0,
-            0,
-            0,
-            0,
+            extra.expire_time_us if extra else 0,
+            extra.list_id if extra else 0,
             order.quote_atoms,
             order.stp,
-            0,
+            extra.session_id if extra else 0,
         )
 
     def emit_changed(

@@ -30,6 +30,8 @@ from engine.kernel.reference.model import Asset, Market, Order
 from engine.kernel.reference.placing import apply_place, apply_place_leg
 from engine.kernel.reference.restoring import restore
 from engine.kernel.reference.rows import head_row, state_sections
+from engine.kernel.reference.timers import event_bound, next_timer_us
+from engine.kernel.reference.timing import apply_timing
 from engine.kernel.state import HeadRow, PackedState, hash_state
 from engine.proto.records import (
     COMMAND,
@@ -57,6 +59,8 @@ def _handler_of(kind: int) -> Callable[[Exchange, Fields], int]:
         return apply_amend
     if kind in (CommandType.CANCEL, CommandType.REDUCE):
         return apply_change
+    if kind in (CommandType.TICK, CommandType.SET_DEADMAN, CommandType.SET_SESSION):
+        return apply_timing
     return apply_admin if kind in FORMS else _refuse_unknown
 
 
@@ -90,6 +94,14 @@ class ReferenceKernel:
     @property
     def needs_checkpoint(self) -> bool:
         return bool(self._x.touched)
+
+    @property
+    def next_timer_us(self) -> int:
+        return next_timer_us(self._x)
+
+    @property
+    def event_bound(self) -> int:
+        return event_bound(self._x)
 
     @property
     def open_order_count(self) -> int:

@@ -23,6 +23,7 @@ from engine.kernel.reference.checks import NO_TEXT
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import MAKER, TAKER, bid_hold, due_fee
 from engine.kernel.reference.model import Order
+from engine.kernel.reference.timers import disarm_expiry
 
 
 def match(x: Exchange, taker: Order) -> None:
@@ -44,8 +45,16 @@ def match(x: Exchange, taker: Order) -> None:
 
 def forget(x: Exchange, order: Order) -> None:
     """Free the ids of an order that has ended (one that never rested has none in use)."""
-    if x.orders.pop(order.order_id, None) and order.text != NO_TEXT:
-        x.open_texts.discard((order.user.user_id, order.text))
+    if x.orders.pop(order.order_id, None):
+        if order.text != NO_TEXT:
+            x.open_texts.discard((order.user.user_id, order.text))
+        if order.extra:
+            disarm_expiry(x, order)
+
+
+def take_out(order: Order) -> None:
+    """Take an open order away from where it rests."""
+    order.side.remove(order)
 
 
 def _prevent(x: Exchange, taker: Order, maker: Order) -> None:

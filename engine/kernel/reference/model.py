@@ -220,6 +220,33 @@ class Market:
         self.quantity_max = filters.max_quantity_lots or INT64_MAX
 
 
+class Extra:
+    """What few orders have: a life or a trigger of their own (see `state.TermsRow`)."""
+
+    __slots__ = (
+        "delta_bips",
+        "expire_time_us",
+        "extreme",
+        "list_id",
+        "sequence",
+        "session_id",
+        "stop_price",
+        "time_in_force",
+        "wait",
+    )
+
+    def __init__(self, time_in_force: int) -> None:
+        self.time_in_force = time_in_force
+        self.wait = 0
+        self.stop_price = 0
+        self.delta_bips = 0
+        self.extreme = 0
+        self.sequence = 0
+        self.expire_time_us = 0
+        self.session_id = 0
+        self.list_id = 0
+
+
 class Order:
     """An order from its acceptance to its end.
 
@@ -235,6 +262,7 @@ class Order:
         "ceiling",
         "charged",
         "cumulative",
+        "extra",
         "is_bid",
         "leaves",
         "market",
@@ -283,6 +311,7 @@ class Order:
         self.rates = market.rates
         self.cumulative = [0, 0]
         self.charged = [0, 0]
+        self.extra: Extra | None = None
         self.base: Account
         self.quote: Account
 

@@ -15,6 +15,8 @@ from engine.kernel.codes import (
     FOK,
     FOK_BUDGET,
     GTC,
+    GTD,
+    IN_SESSION,
     LIMIT,
     LIMIT_MAKER,
     MARKET,
@@ -27,12 +29,14 @@ from engine.kernel.reference.drafts import take_leg
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import bid_hold, sweep_fee
 from engine.kernel.reference.matching import end_order, match
-from engine.kernel.reference.model import Market, Order, User
+from engine.kernel.reference.model import Extra, Market, Order, User
 from engine.kernel.reference.requests import apply_once
 from engine.kernel.reference.survey import survey
+from engine.kernel.reference.timers import arm_expiry, open_session
 from engine.proto.records import INT64_MAX, NO_REQUEST_ID, Reason
 
 _PRICED: Final = (LIMIT, LIMIT_MAKER)
+_RESTING: Final = (GTC, GTD)
 
 
 def apply_place(x: Exchange, fields: Fields) -> int:
@@ -70,8 +74,9 @@ def _place(x: Exchange, user: User, fields: Fields) -> int:
     if reason:
         return reason
     order = _draft(market, user, fields)
+    reason = _add_extra(x, order, fields) if fields[4] & IN_SESSION or tif == GTD else OK
     reserve = _first_reserve(order, budget)
-    reason = _value_refusal(order, budget, reserve)
+    reason = reason or _value_refusal(order, budget, reserve)
     if reason:
         return reason
     if text != NO_TEXT and (user_id, text) in x.open_texts:
@@ -89,10 +94,8 @@ def _place(x: Exchange, user: User, fields: Fields) -> int:
     elif len(x.orders) >= x.limits.open_orders_max:
         return Reason.CAPACITY
     order.base, order.quote = accounts
-    accounts[order.is_bid].reserve(reserve)
-    order.reserved = reserve
     bound = order.ceiling or (0 if order_type == MARKET else budget)
-    x.emit_accepted(order, bound, order_type | tif << 8)
+    _accept(x, order, reserve, bound, order_type | tif << 8)
     _enter_book(x, order, tif, budget)
     return OK
 
@@ -118,6 +121,13 @@ def _value_refusal(order: Order, budget: int, reserve: int) -> int:
         return Reason.OVERFLOW
     notional = budget or order.price * order.quantity * market.tick_lot_atoms
     return Reason.NOTIONAL if notional < market.notional_min else OK
+
+
+def _accept(x: Exchange, order: Order, reserve: int, bound: int, terms: int) -> None:
+    """Lock what the order holds and say that it is in."""
+    (order.quote if order.is_bid else order.base).reserve(reserve)
+    order.reserved = reserve
+    x.emit_accepted(order, bound, terms)
 
 
 def _first_order_refusal(x: Exchange, order: Order, reserve: int) -> int:
@@ -162,6 +172,18 @@ def _content_refusal(x: Exchange, market: Market, fields: Fields) -> int:
     return OK
 
 
+def _add_extra(x: Exchange, order: Order, fields: Fields) -> int:
+    """Note when an order is to end by itself, or say why it cannot."""
+    extra = order.extra = Extra(fields[3])
+    extra.expire_time_us = fields[14]
+    if fields[3] == GTD and extra.expire_time_us <= x.time_us:
+        return Reason.INVALID_EXPIRE_TIME
+    if fields[4] & IN_SESSION:
+        extra.session_id = open_session(x, order.user.user_id)
+        return OK if extra.session_id else Reason.UNKNOWN_SESSION
+    return OK
+
+
 def _first_reserve(order: Order, budget: int) -> int:
     """Return what the order must hold at acceptance."""
     if not order.is_bid:
@@ -188,11 +210,13 @@ def _enter_book(x: Exchange, order: Order, tif: int, budget: int) -> None:
         match(x, order)
         if not order.leaves:
             return
-    if tif == GTC or order.order_type == LIMIT_MAKER:
+    if tif in _RESTING or order.order_type == LIMIT_MAKER:
         x.orders[order.order_id] = order
         if order.text != NO_TEXT:
             x.open_texts.add((order.user.user_id, order.text))
         order.side.add(order)
+        if order.extra:
+            arm_expiry(x, order)
     else:
         end_order(x, order, ORDER_EXPIRED, reason=Reason.TIME_IN_FORCE)
 

@@ -10,8 +10,19 @@ from __future__ import annotations
 
 from typing import Final
 
+from engine.kernel.codes import SESSION_CLOSED, TIMER_DEADMAN, TIMER_SESSION
 from engine.kernel.reference.exchange import Exchange
-from engine.kernel.reference.model import Account, Asset, Filters, Market, Order, Remembered, User
+from engine.kernel.reference.model import (
+    Account,
+    Asset,
+    Extra,
+    Filters,
+    Market,
+    Order,
+    Remembered,
+    User,
+)
+from engine.kernel.reference.timers import Watch, arm, arm_expiry
 from engine.kernel.state import (
     AccountRow,
     AssetRow,
@@ -20,7 +31,9 @@ from engine.kernel.state import (
     OrderRow,
     PackedState,
     StateError,
+    TermsRow,
     UserRow,
+    WatchRow,
     WindowRow,
 )
 from engine.proto.records import COMMAND, HOUSE_USER_ID, LEGS_MAX
@@ -43,6 +56,10 @@ def restore(x: Exchange, state: PackedState) -> None:
             x.users[group.user_id].trade_group = group.group_id
         for mode in state.rows(b"STPM"):
             x.orders[mode.order_id].stp = mode.mode
+        for terms in state.rows(b"XTRA"):
+            _restore_terms(x, terms)
+        for watch in state.rows(b"WTCH"):
+            _restore_watch(x, watch)
     except KeyError as error:
         raise StateError(f"state names {error.args[0]!r}, which is not in it") from error
     business: BusinessRow
@@ -137,6 +154,30 @@ def _restore_order(x: Exchange, row: OrderRow) -> None:
     x.orders[row.order_id] = order
     if row.text.rstrip(b"\0"):
         x.open_texts.add((row.user_id, row.text))
+
+
+def _restore_terms(x: Exchange, row: TermsRow) -> None:
+    order = x.orders[row.order_id]
+    extra = order.extra = Extra(row.time_in_force)
+    extra.wait = row.wait
+    extra.stop_price, extra.delta_bips = row.stop_price_ticks, row.delta_bips
+    extra.extreme, extra.sequence = row.extreme_ticks, row.sequence
+    extra.expire_time_us, extra.session_id = row.expire_time_us, row.session_id
+    extra.list_id = row.list_id
+    arm_expiry(x, order)
+
+
+def _restore_watch(x: Exchange, row: WatchRow) -> None:
+    if row.user_id not in x.users:
+        raise KeyError(row.user_id)
+    watch = x.watches[row.user_id] = Watch()
+    watch.timeout_ms, watch.due = row.timeout_ms, row.due_time_us
+    watch.session_id, watch.session_state = row.session_id, row.session_state
+    watch.grace_ms, watch.session_due = row.grace_ms, row.session_due_time_us
+    if watch.timeout_ms:
+        arm(x, watch.due, TIMER_DEADMAN, row.user_id)
+    if watch.session_state == SESSION_CLOSED:
+        arm(x, watch.session_due, TIMER_SESSION, row.user_id)
 
 
 def _restore_checkpoint(x: Exchange, touched: set[int]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from engine.kernel.reference.exchange import Exchange
-from engine.kernel.reference.model import Market, Order, User
+from engine.kernel.reference.model import Extra, Market, Order, User
+from engine.kernel.reference.timers import Watch
 from engine.kernel.state import (
     AccountRow,
     AssetRow,
@@ -14,8 +15,10 @@ from engine.kernel.state import (
     MarketRow,
     OrderRow,
     StpRow,
+    TermsRow,
     TradeGroupRow,
     UserRow,
+    WatchRow,
 )
 from engine.proto.records import COMMAND
 
@@ -55,6 +58,10 @@ def state_sections(x: Exchange) -> Iterator[tuple[int, Iterable[tuple[int | byte
     modes = [StpRow(key, order.stp) for key, order in sorted(x.orders.items()) if order.stp]
     yield len(modes), modes
     yield len(x.draft), (DraftRow(COMMAND.pack(*leg)) for leg in x.draft)
+    yield 0, ()
+    terms = [_terms_row(order, order.extra) for _, order in sorted(x.orders.items()) if order.extra]
+    yield len(terms), terms
+    yield len(x.watches), (_watch_row(*item) for item in sorted(x.watches.items()))
 
 
 def _asset_rows(x: Exchange, touched: set[int]) -> Iterator[AssetRow]:
@@ -96,6 +103,33 @@ def _market_row(market: Market) -> MarketRow:
 
 def _user_row(user: User) -> UserRow:
     return UserRow(user.user_id, user.status, user.first_event_seq, len(user.window))
+
+
+def _terms_row(order: Order, extra: Extra) -> TermsRow:
+    return TermsRow(
+        order.order_id,
+        extra.time_in_force,
+        extra.wait,
+        extra.stop_price,
+        extra.delta_bips,
+        extra.extreme,
+        extra.sequence,
+        extra.expire_time_us,
+        extra.session_id,
+        extra.list_id,
+    )
+
+
+def _watch_row(user_id: int, watch: Watch) -> WatchRow:
+    return WatchRow(
+        user_id,
+        watch.timeout_ms,
+        watch.due,
+        watch.session_id,
+        watch.session_state,
+        watch.grace_ms,
+        watch.session_due,
+    )
 
 
 def _orders(x: Exchange) -> Iterator[Order]:

@@ -28,6 +28,7 @@ from engine.proto.records import (
 )
 from tests.property.kernel.care import CANCEL_FLAGS, USERS, amended_terms, care_command, with_care
 from tests.property.kernel.flow_funds import transfer_sequence
+from tests.property.kernel.flow_timing import TIMING_SHARE, timing_command, with_life
 
 EXTREMES: Final = (0, -1, 1, 2**62, INT64_MAX, -(2**63))
 LIMITS: Final = Limits(open_orders_max=150, accounts_max=30, users_max=9, business_ids_max=2_000)
@@ -43,6 +44,11 @@ _ORDER_TYPES: Final = (
 )
 _TEXTS: Final = tuple(f"order:{number}/x".encode() for number in range(40))
 _ODD_TEXTS: Final = (b"with space", b"x" * 36, b"y" * 37, b"gap\0gap", b"\xff")
+
+
+def stamp(step: int) -> int:
+    """The time of a test's batch: some milliseconds later than that of the one before."""
+    return 2_000 + step * 1_500
 
 
 def listing() -> bytes:
@@ -123,9 +129,11 @@ class Flow:
         return COMMAND.pack(*fields)
 
     def _command(self) -> Command:
+        if self._random.random() < TIMING_SHARE:
+            return timing_command(self._random, self._user())
         draw = self._random.random()
         if draw < 0.42:
-            return self._place()
+            return self._alive(self._place())
         if draw < 0.62:
             return self._of_order(
                 CommandType.MOVE,
@@ -208,9 +216,12 @@ class Flow:
             request_id=self._request_id(often=False),
             text=self._text(),
         )
-        placed = with_care(rng, placed)
-        self._placed[order_id] = placed
-        return placed
+        return with_care(rng, placed)
+
+    def _alive(self, command: Command) -> Command:
+        """The same PLACE, sometimes with an end of its own."""
+        self._placed[command.order_id] = with_life(self._random, command)
+        return self._placed[command.order_id]
 
     def _text(self) -> bytes:
         draw = self._random.random()

@@ -108,9 +108,8 @@ def test_dump_gives_every_command_and_event_by_name(data_dir: Path, run: Any) ->
     assert (second["type"], second["asset_id"], second["reason"]) == ("ASSET_ADDED", 1, "NONE")
     trade = next(line for line in lines if line["type"] == "TRADE")
     assert {"trade_id", "price_ticks", "maker_user_id", "taker_fee_atoms"} <= trade.keys()
-    place = next(line for line in lines if line["type"] == "PLACE")
-    assert place["side"] in ("ASK", "BID")
-    assert place["order_type"] in ("LIMIT", "MARKET", "LIMIT_MAKER", "FOK_BUDGET")
+    place = next(line for line in lines if line.get("order_type") == "LIMIT")
+    assert (place["type"], place["side"] in ("ASK", "BID")) == ("PLACE", True)
 
 
 def test_dump_can_be_narrowed_down(data_dir: Path, run: Any) -> None:
@@ -123,7 +122,8 @@ def test_dump_can_be_narrowed_down(data_dir: Path, run: Any) -> None:
     assert all(user in (line["maker_user_id"], line["taker_user_id"]) for line in his)
     order = trades[0]["taker_order_id"]
     _, life, _ = run("dump", data_dir, "--order", order, "--only", "event")
-    assert life[0]["type"] == "ORDER_ACCEPTED"
+    born = [line["type"] for line in life if line["type"] != "ORDER_TERMS"]
+    assert born[0] == "ORDER_ACCEPTED"
     assert "TRADE" in {line["type"] for line in life}
     assert {line["kind"] for line in life} == {"event"}
     _, few, _ = run("dump", data_dir, "--limit", 3)

@@ -21,6 +21,7 @@ from engine.proto.records import (
     MarketState,
     OrderType,
     Reason,
+    SessionState,
     Side,
     TimeInForce,
     UserStatus,
@@ -52,6 +53,11 @@ class Event(NamedTuple):
     def reason(self) -> Reason:
         return Reason(self.header.reason)
 
+    @property
+    def order_id(self) -> int:
+        """Of a body that has one."""
+        return int(getattr(self.body, "order_id"))  # noqa: B009 - not every body has one
+
 
 class Desk:
     def __init__(self, kernel: Kernel) -> None:
@@ -62,6 +68,10 @@ class Desk:
         """Apply commands as one batch and return their events."""
         packed = b"".join(map(pack_command, commands))
         return read_events(self.kernel.apply(packed, self.kernel.time_us + 1))
+
+    def apply_at(self, time_us: int, *commands: Command) -> list[Event]:
+        """The same at a stated time."""
+        return read_events(self.kernel.apply(b"".join(map(pack_command, commands)), time_us))
 
     def next_id(self) -> int:
         self._last_id += 1
@@ -218,6 +228,24 @@ def move(user_id: int, order_id: int, price: int, **more: Any) -> Command:
         order_id=order_id,
         price=price,
         **more,
+    )
+
+
+def tick() -> Command:
+    return Command(CommandType.TICK)
+
+
+def set_deadman(user_id: int, timeout_ms: int) -> Command:
+    return Command(CommandType.SET_DEADMAN, user_id=user_id, quantity=timeout_ms)
+
+
+def set_session(user_id: int, session_id: int, state: SessionState, grace_ms: int = 0) -> Command:
+    return Command(
+        CommandType.SET_SESSION,
+        user_id=user_id,
+        order_id=session_id,
+        quantity=state,
+        amount=grace_ms,
     )
 
 

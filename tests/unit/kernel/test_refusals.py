@@ -74,7 +74,7 @@ def test_a_refusal_repeats_what_was_refused(desk: Desk) -> None:
         {"order_type": 0},
         {"order_type": 5},
         {"time_in_force": 0},
-        {"time_in_force": 4},
+        {"time_in_force": 5},
         {"flags": 1},
         {"stp": 5},
         {"asset_id": 1},

@@ -1,0 +1,75 @@
+"""Timers of the reference kernel: which are armed, and what they belong to.
+
+A timer is (due, kind, id); all of them lie in one sorted list, so those that are due fire in an
+order that depends on nothing else. Only a TICK fires them (see `timing`). Invariant: a timer is
+armed for each open GTD order whose market is not halted, each armed switch and each closed session,
+and for nothing else.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from typing import TYPE_CHECKING
+
+from engine.kernel.codes import HALT, SESSION_OPEN, TIMER_GTD
+
+if TYPE_CHECKING:
+    from engine.kernel.reference.exchange import Exchange
+    from engine.kernel.reference.model import Order
+
+
+class Watch:
+    """A user's dead-man switch (`timeout_ms` 0 = off) and session (`session_id` 0 = none)."""
+
+    __slots__ = ("due", "grace_ms", "session_due", "session_id", "session_state", "timeout_ms")
+
+    def __init__(self) -> None:
+        self.timeout_ms = 0
+        self.due = 0
+        self.session_id = 0
+        self.session_state = 0
+        self.grace_ms = 0
+        self.session_due = 0
+
+
+def arm(x: Exchange, due: int, kind: int, ident: int) -> None:
+    insort(x.timers, (due, kind, ident))
+
+
+def disarm(x: Exchange, due: int, kind: int, ident: int) -> None:
+    """Take a timer out that is armed."""
+    place = bisect_left(x.timers, (due, kind, ident))
+    assert x.timers[place] == (due, kind, ident)
+    del x.timers[place]
+
+
+def open_session(x: Exchange, user_id: int) -> int:
+    """Return the id of a user's open session, 0 if there is none."""
+    watch = x.watches.get(user_id)
+    return watch.session_id if watch and watch.session_state == SESSION_OPEN else 0
+
+
+def next_timer_us(x: Exchange) -> int:
+    """Return when the next TICK is due, 0 if none is."""
+    return x.timers[0][0] if x.timers else 0
+
+
+def event_bound(x: Exchange) -> int:
+    """Return the most events that what rests or is armed can still cause.
+
+    An order ends once, a watch tells of the end of a switch and of a session.
+    """
+    return len(x.orders) + 2 * len(x.watches)
+
+
+def arm_expiry(x: Exchange, order: Order) -> None:
+    """Arm the timer of an order that has come to rest or wait, if it is GTD."""
+    extra = order.extra
+    if extra and extra.expire_time_us and order.market.state != HALT:
+        arm(x, extra.expire_time_us, TIMER_GTD, order.order_id)
+
+
+def disarm_expiry(x: Exchange, order: Order) -> None:
+    extra = order.extra
+    if extra and extra.expire_time_us and order.market.state != HALT:
+        disarm(x, extra.expire_time_us, TIMER_GTD, order.order_id)
