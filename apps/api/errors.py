@@ -93,6 +93,10 @@ class ErrorCode(StrEnum):
     CAPACITY = "capacity"
     TIME_IN_FORCE = "time_in_force"
     BUDGET = "budget"
+    KILL_SWITCH = "kill_switch"
+    MAX_NUM_ORDERS = "max_num_orders"
+    MAX_POSITION = "max_position"
+    PERCENT_PRICE = "percent_price"
 
 
 class ApiError(Exception):
@@ -189,6 +193,58 @@ REASON_ERRORS: Final[dict[Reason, tuple[ErrorCode, HTTPStatus, str]]] = {
     Reason.CAPACITY: (ErrorCode.CAPACITY, _LATER, "A limit of the engine is reached."),
     Reason.TIME_IN_FORCE: (ErrorCode.TIME_IN_FORCE, _CONFLICT, "It could not be filled at once."),
     Reason.BUDGET: (ErrorCode.BUDGET, _CONFLICT, "It could not be filled within the budget."),
+    Reason.KILL_SWITCH: (ErrorCode.KILL_SWITCH, _CONFLICT, "The exchange stopped all orders here."),
+    Reason.MARKET_LOT_SIZE: (
+        ErrorCode.LOT_SIZE,
+        _BAD,
+        "The quantity is outside of the market's bounds of a market order.",
+    ),
+    Reason.MAX_NUM_ORDERS: (
+        ErrorCode.MAX_NUM_ORDERS,
+        _CONFLICT,
+        "There are too many open orders in this market.",
+    ),
+    Reason.MAX_NUM_ALGO_ORDERS: (
+        ErrorCode.MAX_NUM_ORDERS,
+        _CONFLICT,
+        "There are too many waiting orders in this market.",
+    ),
+    Reason.MAX_POSITION: (
+        ErrorCode.MAX_POSITION,
+        _CONFLICT,
+        "The position in this market would become too large.",
+    ),
+    Reason.RATE_LIMIT: (
+        ErrorCode.RATE_LIMITED,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        "Too many orders without a fill; wait a moment.",
+    ),
+    Reason.PERCENT_PRICE: (
+        ErrorCode.PERCENT_PRICE,
+        _BAD,
+        "The price is too far from the market's reference price.",
+    ),
+    Reason.MARKET_POST_ONLY: (
+        ErrorCode.MARKET_NOT_TRADING,
+        _CONFLICT,
+        "The market takes post-only orders now.",
+    ),
+    Reason.MARKET_LIMIT_ONLY: (
+        ErrorCode.MARKET_NOT_TRADING,
+        _CONFLICT,
+        "The market takes limit orders only now.",
+    ),
+    Reason.MARKET_IN_AUCTION: (
+        ErrorCode.MARKET_NOT_TRADING,
+        _CONFLICT,
+        "The market is in an auction: it takes limit orders that may rest.",
+    ),
+    Reason.MARKET_CLOSED: (ErrorCode.MARKET_NOT_TRADING, _CONFLICT, "The market is closed."),
+    Reason.MARKET_DELISTED: (
+        ErrorCode.MARKET_NOT_TRADING,
+        _CONFLICT,
+        "The market has been taken off the exchange.",
+    ),
 }
 
 
@@ -198,7 +254,8 @@ def reason_error(reason: Reason, *, details: Mapping[str, Any] | None = None) ->
         reason,
         (ErrorCode.INVALID_REQUEST, _BAD, f"Refused: {reason.name.lower().replace('_', ' ')}."),
     )
-    retry = RETRY_AFTER_S if code in (ErrorCode.ACCOUNT_PENDING, ErrorCode.CAPACITY) else None
+    later = (ErrorCode.ACCOUNT_PENDING, ErrorCode.CAPACITY, ErrorCode.RATE_LIMITED)
+    retry = RETRY_AFTER_S if code in later else None
     return ApiError(code, message, status=status, details=details, retry_after_s=retry)
 
 

@@ -21,11 +21,17 @@ from engine.proto.records import (
     EventHeader,
     EventType,
     FundsMoved,
+    FundsTransferred,
     OrderAccepted,
 )
 
 POLL_S: Final = 0.05
 READ_AT_ONCE: Final = 5_000
+_FUNDS: Final = int(EventType.FUNDS_DEPOSITED)  # movements of money share one space of ids
+# A hold ends once, either way, under the id that began it.
+_ENDS_OF_HOLDS: Final = dict.fromkeys(
+    map(int, (EventType.HOLD_SETTLED, EventType.HOLD_RELEASED)), int(EventType.HOLD_SETTLED)
+)
 
 
 class Findings(NamedTuple):
@@ -123,7 +129,9 @@ def _identity(record: bytes) -> tuple[int, bytes] | None:
     (pair,) = iterate_events(record)
     header, body = pair
     if isinstance(body, FundsMoved) and body.request_id != NO_REQUEST_ID:
-        return int(EventType.FUNDS_DEPOSITED), body.request_id
+        return _ENDS_OF_HOLDS.get(header.type, _FUNDS), body.request_id
+    if isinstance(body, FundsTransferred):
+        return _FUNDS, body.request_id + bytes((body.leg,))
     if isinstance(body, OrderAccepted) and body.text:
         return int(header.type), body.text
     return None

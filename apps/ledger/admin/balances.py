@@ -84,7 +84,7 @@ class BalanceAdmin(ReadOnlyModelAdmin):
             Fact("Asset", display.record_link("markets_asset", record.asset_id, record.code)),
             Fact("Total", self.amount_total(record)),
             Fact("Available", self.amount_available(record), "can be spent"),
-            Fact("Locked", self.amount_locked(record), "reserved by open orders"),
+            Fact("Locked", self.amount_locked(record), "reserved by open orders, or on hold"),
             Fact("Changed last by event", self.number_event(record)),
             Fact("Legs", display.link(display.list_url("ledger_leg", **key), "its statement")),
         ]
