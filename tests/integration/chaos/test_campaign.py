@@ -14,8 +14,13 @@ from quantatrade.chaos.report import Report
 from tests.fixtures_database import DatabaseHandle
 
 
-def _deposit(event_seq: int, business_id: int, amount: int = 5) -> bytes:
-    header = EventHeader(event_seq, event_seq, 1_000_000, EventType.FUNDS_DEPOSITED, 0, 0, 0)
+def _deposit(
+    event_seq: int,
+    business_id: int,
+    amount: int = 5,
+    kind: EventType = EventType.FUNDS_DEPOSITED,
+) -> bytes:
+    header = EventHeader(event_seq, event_seq, 1_000_000, kind, 0, 0, 0)
     return pack_event(header, FundsMoved(1, 1, amount, business_id.to_bytes(16, "big"), b""))
 
 
@@ -71,6 +76,15 @@ async def test_a_business_id_in_the_books_twice_is_doubled(database: DatabaseHan
     _archive(database, [_deposit(1, 7), _deposit(2, 7)])
     findings = await Books(database.app_url).compare([])
     assert findings[:3] == (0, 1, 0)
+
+
+async def test_a_hold_may_end_once_under_its_own_id(database: DatabaseHandle) -> None:
+    kinds = (EventType.FUNDS_HELD, EventType.HOLD_SETTLED, EventType.HOLD_RELEASED)
+    records = [_deposit(seq, 7, kind=kind) for seq, kind in enumerate(kinds, start=1)]
+    _archive(database, records[:2])
+    assert (await Books(database.app_url).compare([]))[:3] == (0, 0, 0)
+    _archive(database, records[2:])
+    assert (await Books(database.app_url).compare([]))[:3] == (0, 1, 0)
 
 
 async def test_a_missing_sequence_is_a_gap(database: DatabaseHandle) -> None:

@@ -20,6 +20,7 @@ from engine.proto.records import (
     CommandType,
     OrderType,
     Side,
+    StpMode,
     TimeInForce,
     pack_command,
 )
@@ -201,3 +202,71 @@ def test_terms_that_do_not_go_together_name_the_field(
 def test_a_quantity_off_the_grid_makes_no_command() -> None:
     with pytest.raises(GridError, match="quantity was"):
         place_command(OrderRequest(**limit(Side.BID, "1", "0.00001")), MARKET, ALICE)
+
+
+def told(desk: Desk, **fields: Any) -> PlacedOrder:
+    """The answer to a PLACE with terms that the trading API does not offer."""
+    command = Command(
+        CommandType.PLACE,
+        market_id=1,
+        order_id=desk.kernel.last_order_id + 1,
+        **fields,
+    )
+    return placed_order(outcome_of(desk.tell(command)).expect(), MARKET)
+
+
+def test_what_becomes_of_other_orders_is_not_told_as_the_orders_own() -> None:
+    """The order ends a maker of its own user before it trades with another's, and rests."""
+    desk = Desk()
+    desk.place(ALICE, **limit(Side.ASK, "100", "1"))
+    desk.place(BOB, **limit(Side.ASK, "100", "2"))
+    placed = told(
+        desk,
+        side=Side.BID,
+        order_type=OrderType.LIMIT,
+        time_in_force=TimeInForce.GTC,
+        user_id=ALICE,
+        price=10_000,
+        quantity=50_000,
+        stp=StpMode.EXPIRE_MAKER,
+    )
+    order = placed.order
+    assert (order.status, order.quantity, order.executed_quantity) == ("OPEN", "5", "2")
+    assert (order.removed_quantity, order.leaves_quantity) == ("0", "3")
+    assert (order.self_trade_prevention, order.stop_price) == ("EXPIRE_MAKER", None)
+    assert placed.order.fills is not None
+    assert [fill.quantity for fill in placed.order.fills] == ["2"]
+
+
+def test_a_market_order_by_quote_amount_is_as_large_as_what_it_bought() -> None:
+    desk = Desk()
+    desk.place(BOB, **limit(Side.ASK, "100", "2"))
+    placed = told(
+        desk,
+        side=Side.BID,
+        order_type=OrderType.MARKET,
+        user_id=ALICE,
+        amount=150 * 10**8,
+    )
+    order = placed.order
+    assert (order.quantity, order.executed_quantity, order.leaves_quantity) == ("1.5", "1.5", "0")
+    assert (order.executed_quote, order.quote_amount) == ("150", "150")
+    assert order.status in ("FILLED", "EXPIRED")
+
+
+def test_prevented_lots_are_told_as_removed() -> None:
+    desk = Desk()
+    desk.place(ALICE, **limit(Side.ASK, "100", "2"))
+    placed = told(
+        desk,
+        side=Side.BID,
+        order_type=OrderType.LIMIT,
+        time_in_force=TimeInForce.IOC,
+        user_id=ALICE,
+        price=10_000,
+        quantity=10_000,
+        stp=StpMode.DECREMENT,
+    )
+    order = placed.order
+    assert (order.status, order.reason) == ("EXPIRED", "STP")
+    assert (order.quantity, order.executed_quantity, order.removed_quantity) == ("1", "0", "1")
