@@ -63,6 +63,11 @@ def parse_arguments(arguments: list[str]) -> EngineConfig:
         default=SNAPSHOT_BYTES_DEFAULT,
         help="journaled bytes between two snapshots (0: none are made)",
     )
+    parser.add_argument(
+        "--archive-dir",
+        type=Path,
+        help="where full segments go, compressed, that are older than the newest two snapshots",
+    )
     _add_security(parser)
     options = parser.parse_args(arguments)
     tls = _tls(parser, options)
@@ -81,6 +86,7 @@ def parse_arguments(arguments: list[str]) -> EngineConfig:
         peer_wait_s=options.peer_wait,
         accept_loss=options.accept_loss,
         snapshot_bytes=options.snapshot_bytes,
+        archive_dir=options.archive_dir.resolve() if options.archive_dir else None,
         tls=tls,
         token_file=options.token_file,
         message_bytes=options.message_bytes,

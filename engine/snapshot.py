@@ -1,5 +1,7 @@
 """`python -m engine.snapshot`: make one snapshot of an engine's state, from its journal alone.
 
+With `--archive-dir` it then moves the segments that no usable snapshot needs any more there.
+
 Starts from the newest usable snapshot, replays what the journal has beyond it up to the durable
 end, comparing every event, and writes the state it arrives at. The engine may run meanwhile or not;
 nothing of it is touched, and this process gives way to every other. The engine starts it by itself;
@@ -22,13 +24,17 @@ from typing import Final
 import structlog
 
 from engine.journal import JournalError, Place, placed_records, record_at
+from engine.journal.archive import archive_segments, choose_archive
 from engine.journal.replay import ReplayMismatchError, apply_record
 from engine.journal.snapshots import (
+    GENERATIONS,
     SnapshotBusyError,
     SnapshotHeader,
+    check_snapshot,
     load_newest,
     prune_snapshots,
     snapshot_lock,
+    snapshot_paths,
     write_snapshot,
 )
 from engine.kernel import KernelUnavailableError, load_kernel
@@ -65,6 +71,22 @@ def make_snapshot(data_dir: Path, kernel_name: str) -> SnapshotHeader | None:
     return header
 
 
+def archive_old(data_dir: Path, directory: Path) -> list[int]:
+    """Move the full segments that are older than the newest two snapshots; which were moved.
+
+    Nothing is moved before there are two that can be used. JournalError says what is wrong.
+    """
+    with snapshot_lock(data_dir):
+        choose_archive(data_dir, directory)
+        segments = []
+        for path in snapshot_paths(data_dir)[:GENERATIONS]:
+            header, _ = check_snapshot(data_dir, path)
+            segments.append(header.segment)
+        if len(segments) < GENERATIONS:
+            return []
+        return archive_segments(data_dir, min(segments))
+
+
 def _end_with(parent: int) -> None:
     """Let the kernel end this process when its parent ends, so that no engine leaves one behind."""
     if sys.platform == "linux":
@@ -79,6 +101,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="the engine's directory")
     parser.add_argument("--kernel", choices=("auto", "compiled", "reference"), default="auto")
     parser.add_argument("--parent", type=int, help="end when this process, the parent, ends")
+    parser.add_argument("--archive-dir", type=Path, help="where segments go that are seldom needed")
     options = parser.parse_args(arguments)
     if options.parent is not None:
         _end_with(options.parent)
@@ -87,6 +110,8 @@ def main(arguments: list[str] | None = None) -> int:
     started = time.monotonic()
     try:
         header = make_snapshot(options.data, options.kernel)
+        if options.archive_dir is not None:
+            archive_old(options.data, options.archive_dir)
     except SnapshotBusyError as error:
         log.warning("snapshot_busy", detail=str(error))
         return EXIT_BUSY

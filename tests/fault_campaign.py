@@ -41,8 +41,10 @@ from tests.unit.journal.exchange import CHECKPOINT, Exchange
 REPOSITORY = Path(__file__).resolve().parents[1]
 PROCESS_TIMEOUT_S = 120
 BATCHES_PER_ROUND = 12
-WRITER_POINTS = [each for each in POINTS if not each.startswith("snapshot-") and each != "applied"]
+GZIP_HEADER_BYTES = 10
 SNAPSHOT_POINTS = [each for each in POINTS if each.startswith("snapshot-")]
+ARCHIVE_POINTS = [each for each in POINTS if each.startswith("archive-")]
+WRITER_POINTS = sorted({*POINTS} - {"applied", *SNAPSHOT_POINTS, *ARCHIVE_POINTS})
 
 
 class BrokenPromiseError(AssertionError):
@@ -149,6 +151,54 @@ class Campaign:
         leftovers = list((self.data_dir / "snapshots").glob("*.tmp"))
         demand(holds=len(leftovers) <= 1, promise=f"{leftovers} were left")
 
+    def archive(self, point: str | None = None) -> None:
+        """Move old segments to the archive, dying at a point or not; nothing is lost by either."""
+        for _ in range(2):  # what is moved lies before both of the newest snapshots
+            write(self.data_dir, self.seed, 2 * BATCHES_PER_ROUND, self._acknowledge)
+            make_snapshot(self.data_dir, "auto")
+        here = self.data_dir / "journal"
+        before = len(list(here.glob("*.seg")))
+        process = subprocess.run(
+            [
+                *(sys.executable, "-m", "engine.snapshot", "--data", str(self.data_dir)),
+                *("--archive-dir", str(self.data_dir.with_name("archive"))),
+            ],
+            cwd=REPOSITORY,
+            env={**os.environ, **({VARIABLE: point} if point else {})},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PROCESS_TIMEOUT_S,
+        )
+        killed = process.returncode == -signal.SIGKILL
+        demand(holds=killed or process.returncode == 0, promise=process.stderr)
+        moved = before - len(list(here.glob("*.seg")))
+        self.done[f"killed at {point}" if killed else "archived" if moved else "kept"] += 1
+        self.check_recovery()
+
+    def damage_archive(self) -> None:
+        """Flip a bit in an archived segment, or hide it: whoever reads it is refused, by name."""
+        files = sorted(self.data_dir.with_name("archive").glob("*.gz"))
+        if not files:
+            return
+        path = self.random.choice(files)
+        data = path.read_bytes()
+        offset = self.random.randrange(GZIP_HEADER_BYTES, len(data))
+        hidden = self.random.random() < 0.3
+        if hidden:
+            path.unlink()
+        else:
+            self._flip(path, offset, self.random.randrange(8))
+        try:
+            for _ in journal_records(self.data_dir):
+                pass
+            demand(holds=False, promise=f"byte {offset} of {path} went unseen")
+        except JournalCorruptError as error:
+            demand(holds=error.path == path, promise=f"{error} was named for {path}")
+        path.write_bytes(data)
+        self.done["archive hidden" if hidden else "archive flipped"] += 1
+        self.check_recovery()
+
     def tear_last_record(self) -> None:
         """Cut the last record short, as if it had been on its way when the machine stopped."""
         place, record = list(placed_records(self.data_dir))[-1]
@@ -177,6 +227,8 @@ class Campaign:
         offset = self.random.randrange(place.offset, place.end)
         bit = self.random.randrange(8)
         path = segment_path(self.data_dir, place.segment)
+        if not path.exists():
+            return  # it is in the archive
         self._flip(path, offset, bit)
         try:
             for _ in journal_records(self.data_dir):
@@ -206,7 +258,7 @@ class Campaign:
 
     def hide_segment(self) -> None:
         """Take a segment away: refused until it is back."""
-        numbers = [header.number for header in segment_headers(self.data_dir)]
+        numbers = sorted(int(path.stem) for path in (self.data_dir / "journal").glob("*.seg"))
         path = segment_path(self.data_dir, self.random.choice(numbers[:-1] or numbers))
         hidden = path.rename(self.data_dir / "hidden")
         try:
@@ -255,7 +307,7 @@ class Campaign:
 
     def round(self) -> None:
         """One round at random."""
-        choice = self.random.randrange(8)
+        choice = self.random.randrange(10)
         if choice < 2:
             point = self.random.choice(WRITER_POINTS)
             self.kill_writer(point, self.random.randrange(1, BATCHES_PER_ROUND))
@@ -267,6 +319,10 @@ class Campaign:
             self.damage_snapshot()
         elif choice == 5:
             self.hide_segment()
+        elif choice == 6:
+            self.archive(self.random.choice([None, None, *ARCHIVE_POINTS]))
+        elif choice == 7:
+            self.damage_archive()
         else:
             self.flip_bit()
         if choice > 2:
@@ -313,6 +369,7 @@ def main() -> int:
         position = read_position(campaign.data_dir)
         if position is not None and position.command_seq > 20_000:  # begin again: rounds stay short
             shutil.rmtree(campaign.data_dir)
+            shutil.rmtree(campaign.data_dir.with_name("archive"), ignore_errors=True)
             campaign.acknowledged = 0
             write(campaign.data_dir, options.seed, BATCHES_PER_ROUND, campaign._acknowledge)
     facts = {"seed": options.seed, "rounds": rounds, "violations": 0, **campaign.done}

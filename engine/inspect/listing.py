@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from engine.journal import DurablePosition, Record, journal_records, placed_records, read_position
-from engine.journal.format import segment_path
+from engine.journal.archive import is_archived, stored_path
 from engine.journal.segments import segment_headers
 from engine.journal.snapshots import SnapshotError, check_snapshot, snapshot_paths
 from engine.proto.records import (
@@ -35,11 +35,12 @@ def list_directory(data_dir: Path) -> dict[str, Any]:
     bound = read_position(data_dir)
     segments: dict[int, dict[str, Any]] = {}
     for header in segment_headers(data_dir):
-        path = segment_path(data_dir, header.number)
+        path = stored_path(data_dir, header.number)
         segments[header.number] = {
             "segment": header.number,
             "file": str(path),
             "bytes": path.stat().st_size,
+            "archived": is_archived(path),
             "epoch": header.epoch,
             "semantics": header.semantics,
             "records": 0,

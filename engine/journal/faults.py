@@ -26,6 +26,8 @@ POINTS: Final = (
     "snapshot-written",
     "snapshot-synced",
     "snapshot-renamed",
+    "archive-packed",
+    "archive-named",
 )
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from engine.journal.archive import is_archived, read_archived
 from engine.journal.durable import DurablePosition, DurableReader, read_position
 from engine.journal.errors import JournalCorruptError, JournalError
 from engine.journal.format import (
@@ -24,7 +25,7 @@ from engine.journal.format import (
 )
 from engine.journal.log import Place, Record
 from engine.journal.scan import Progress, header_problem, read_record, record_problem
-from engine.journal.segments import read_header, segment_headers
+from engine.journal.segments import located_header, segment_headers
 from engine.proto.records import RECORD_BYTES
 
 CHUNK_BYTES: Final = 256 << 10
@@ -182,10 +183,14 @@ def record_at(data_dir: Path, place: Place) -> Record:
     """The record at a place, durable or not yet known to be. JournalError: it is not there."""
     path = segment_path(data_dir, place.segment)
     try:
-        semantics = read_header(path).semantics
-        with path.open("rb") as file:
-            file.seek(place.offset)
-            data = memoryview(file.read(place.length))
+        path, header_of_segment = located_header(data_dir, place.segment)
+        semantics = header_of_segment.semantics
+        if is_archived(path):
+            data = read_archived(path)[place.offset : place.end]
+        else:
+            with path.open("rb") as file:
+                file.seek(place.offset)
+                data = memoryview(file.read(place.length))
     except OSError as error:
         raise JournalError(f"segment {path} cannot be read: {error.strerror}") from error
     problem = record_problem(data, 0)
@@ -305,7 +310,7 @@ class _RecordReader:
         A chunk never reaches beyond the durable position, where the bytes may still change.
         """
         start = at - self._chunk_at
-        if start < 0 or start + count > len(self._chunk):
+        if self._fd >= 0 and (start < 0 or start + count > len(self._chunk)):
             size = max(count, CHUNK_BYTES)
             if self._number == bound.segment:
                 size = min(size, bound.offset - at)
@@ -316,12 +321,23 @@ class _RecordReader:
 
     def _open(self, number: int) -> None:
         self.close()
-        self._path = segment_path(self._data_dir, number)
-        self._semantics = read_header(self._path).semantics
-        self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        self._path, header = located_header(self._data_dir, number)
+        self._semantics = header.semantics
         self._number = number
         self._offset = SEGMENT_HEADER_BYTES
         self._chunk = memoryview(b"")
+        self._chunk_at = 0
+        if is_archived(self._path):
+            self._chunk = read_archived(self._path)  # a chunk that is the whole segment
+        else:
+            self._open_file()
+
+    def _open_file(self) -> None:
+        try:
+            self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:  # it has just been moved
+            self._path, _ = located_header(self._data_dir, self._number)
+            self._chunk = read_archived(self._path)
 
     def close(self) -> None:
         if self._fd >= 0:

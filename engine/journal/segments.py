@@ -1,8 +1,8 @@
 """Segment files: which there are, reading one whole, and making the next one ahead of need.
 
-Invariant: a file carries a segment's name only after its full size is allocated and its header is
-durable. A segment that has a name is therefore never half made, and writing into it needs no
-further room on the disk.
+Old ones may be in the archive: for a reader that makes no difference. Invariant: a file carries a
+segment's name only after its full size is allocated and its header is durable. A segment that has a
+name is therefore never half made, and writing into it needs no further room on the disk.
 """
 
 from __future__ import annotations
@@ -16,6 +16,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+from engine.journal.archive import (
+    archive_dir,
+    archived_numbers,
+    archived_path,
+    is_archived,
+    read_archived,
+    read_archived_header,
+    stored_path,
+)
 from engine.journal.directory import JOURNAL_DIR, fsync_directory
 from engine.journal.errors import JournalCorruptError, JournalError, JournalFullError
 from engine.journal.faults import reach
@@ -38,26 +47,56 @@ _NO_ROOM: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def segment_numbers(data_dir: Path) -> list[int]:
     """Numbers of the segments there are, 1..n. A missing one is refused."""
     directory = data_dir / JOURNAL_DIR
-    found = sorted(
+    here = {
         int(match[1])
         for match in (_NAME.fullmatch(path.name) for path in directory.iterdir())
         if match
-    )
+    }
+    # The archive is looked at second: what is moved meanwhile is then seen in one place at least.
+    found = sorted(here.union(archived_numbers(data_dir)))
     for expected, number in enumerate(found, start=1):
         if number != expected:
             raise JournalCorruptError(
-                segment_path(data_dir, expected), 0, f"the segment is missing, {number} is there"
+                _missing_path(data_dir, expected, number in here),
+                0,
+                f"the segment is missing, {number} is there",
             )
     return found
 
 
+def _missing_path(data_dir: Path, number: int, next_is_here: bool) -> Path:
+    """Where a missing segment should be: before the archive's end in the archive."""
+    directory = archive_dir(data_dir)
+    archived = archived_numbers(data_dir)
+    if directory is None or (next_is_here and number > max(archived, default=0) + 1):
+        return segment_path(data_dir, number)
+    return archived_path(directory, number)
+
+
 def read_header(path: Path) -> SegmentHeader:
+    if is_archived(path):
+        return unpack_segment_header(read_archived_header(path), path)
     with path.open("rb") as file:
         return unpack_segment_header(file.read(SEGMENT_HEADER_BYTES), path)
 
 
+def located_header(data_dir: Path, number: int) -> tuple[Path, SegmentHeader]:
+    """A segment's path now and its header, also while it is being moved to the archive."""
+    path = stored_path(data_dir, number)
+    try:
+        header = read_header(path)
+    except FileNotFoundError:
+        path = stored_path(data_dir, number)
+        header = read_header(path)
+    if header.number != number:
+        raise JournalCorruptError(path, 0, f"number was {header.number}, expected {number}")
+    return path, header
+
+
 def read_segment(path: Path) -> memoryview:
     """The whole file. Read, not mapped: a failing disk then is an error instead of a signal."""
+    if is_archived(path):
+        return read_archived(path)
     try:
         return memoryview(path.read_bytes())
     except OSError as error:
@@ -68,10 +107,7 @@ def segment_headers(data_dir: Path) -> Iterator[SegmentHeader]:
     """Headers in order, each checked to be that of its file, the version of the rules rising."""
     semantics = SEMANTICS_VERSION_FIRST
     for number in segment_numbers(data_dir):
-        path = segment_path(data_dir, number)
-        header = read_header(path)
-        if header.number != number:
-            raise JournalCorruptError(path, 0, f"number was {header.number}, expected {number}")
+        path, header = located_header(data_dir, number)
         if header.semantics < semantics:
             raise JournalCorruptError(
                 path,

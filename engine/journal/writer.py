@@ -15,6 +15,7 @@ from typing import Final
 
 import structlog
 
+from engine.journal.archive import stored_path
 from engine.journal.directory import DirectoryLock, prepare_directory, raise_epoch
 from engine.journal.durable import DurableFile, DurablePosition
 from engine.journal.errors import (
@@ -117,7 +118,7 @@ class Journal:
         for header in headers:
             if after is not None and header.number < after.segment:
                 continue
-            path = segment_path(self._data_dir, header.number)
+            path = stored_path(self._data_dir, header.number)
             start = SEGMENT_HEADER_BYTES
             if after is not None and header.number == after.segment:
                 start = after.end

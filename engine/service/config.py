@@ -36,6 +36,7 @@ class EngineConfig:
     peer_wait_s: float = PEER_WAIT_DEFAULT_S
     accept_loss: bool = False
     snapshot_bytes: int = SNAPSHOT_BYTES_DEFAULT
+    archive_dir: Path | None = None
     tls: TlsFiles | None = None
     token_file: Path | None = None
     message_bytes: int = MESSAGE_BYTES_DEFAULT

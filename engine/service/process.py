@@ -105,7 +105,10 @@ class EngineProcess:
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined] # not in the stubs
         self._telemetry: TelemetryServer | None = None
         self._snapshots = SnapshotStarter(
-            config.data_dir, config.kernel, every_bytes=config.snapshot_bytes
+            config.data_dir,
+            config.kernel,
+            every_bytes=config.snapshot_bytes,
+            archive_dir=config.archive_dir,
         )
         self._stop_asked = asyncio.Event()
         self._behind: PeerAheadError | None = None

@@ -34,10 +34,13 @@ log = structlog.get_logger(__name__)
 class SnapshotStarter:
     """Keeps the snapshots of one data directory recent while its engine runs."""
 
-    def __init__(self, data_dir: Path, kernel: str, *, every_bytes: int) -> None:
+    def __init__(
+        self, data_dir: Path, kernel: str, *, every_bytes: int, archive_dir: Path | None = None
+    ) -> None:
         self._data_dir = data_dir.resolve()
         self._kernel = kernel
         self._every_bytes = every_bytes
+        self._archive_dir = archive_dir
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="snapshots", daemon=True)
 
@@ -93,11 +96,13 @@ class SnapshotStarter:
         return not code
 
     def _run_process(self) -> int:
+        archive = [] if self._archive_dir is None else ["--archive-dir", str(self._archive_dir)]
         process = subprocess.Popen(
             [
                 *(sys.executable, "-m", "engine.snapshot"),
                 *("--data", str(self._data_dir), "--kernel", self._kernel),
                 *("--parent", str(os.getpid())),
+                *archive,
             ],
             cwd=_ROOT,
             stdin=subprocess.DEVNULL,

@@ -11,6 +11,7 @@ import pytest
 
 from engine.journal.faults import VARIABLE
 from tests.fault_campaign import (
+    ARCHIVE_POINTS,
     REPOSITORY,
     SNAPSHOT_POINTS,
     WRITER_POINTS,
@@ -40,6 +41,15 @@ def test_a_snapshot_process_killed_at_a_boundary_leaves_a_whole_snapshot_or_none
     campaign: Campaign, point: str
 ) -> None:
     campaign.kill_snapshot(point)
+
+
+@pytest.mark.parametrize("point", ARCHIVE_POINTS)
+def test_a_process_killed_while_archiving_loses_no_segment(campaign: Campaign, point: str) -> None:
+    campaign.archive(point)
+    campaign.archive()
+    campaign.damage_archive()
+    assert campaign.done[f"killed at {point}"] == 1
+    assert campaign.done["archived"] == 1
 
 
 def test_a_short_campaign_breaks_no_promise(campaign: Campaign) -> None:
