@@ -55,6 +55,11 @@ FORMS: Final[dict[int, Form]] = {
         _OF_AN_ORDER,
         int(CommandFlag.OPERATOR | CommandFlag.ONLY_NEW | CommandFlag.ONLY_PARTIALLY_FILLED),
     ),
+    CommandType.REPLACE: Form(
+        (*_OF_AN_ORDER, "quantity"),
+        int(CommandFlag.ALLOW_FAILURE | CommandFlag.ONLY_NEW | CommandFlag.ONLY_PARTIALLY_FILLED),
+    ),
+    CommandType.QUOTE: Form((*_OF_AN_ORDER, "price", "quantity", "amount", "ceiling", "stp")),
     CommandType.AMEND: Form((*_OF_AN_ORDER, "price", "quantity")),
     CommandType.REDUCE: Form((*_OF_AN_ORDER, "quantity")),
     CommandType.MOVE: Form((*_OF_AN_ORDER, "price"), int(CommandFlag.REQUEUE)),

@@ -179,6 +179,15 @@ class DraftRow(NamedTuple):
     record: bytes
 
 
+class QuoteRow(NamedTuple):
+    """The orders of a user's last QUOTE in a market, 0 for a side without; they may have ended."""
+
+    user_id: int
+    market_id: int
+    bid_order_id: int
+    ask_order_id: int
+
+
 class Section(NamedTuple):
     """`key_fields` leading fields tell two rows of a section apart; 0: only their place does."""
 
@@ -201,6 +210,7 @@ SECTIONS: Final = (
     Section(b"BSNS", "business ids", BusinessRow, struct.Struct("<16sQq"), 1),
     Section(b"TGRP", "trade groups", TradeGroupRow, struct.Struct("<2q"), 1),
     Section(b"STPM", "self-trade prevention modes", StpRow, struct.Struct("<2q"), 1),
+    Section(b"QUOT", "quotes", QuoteRow, struct.Struct("<4q"), 2),
     Section(b"DRFT", "legs held back", DraftRow, struct.Struct(f"<{RECORD_BYTES}s"), 0),
     Section(b"PRKD", "parked orders", OrderRow, struct.Struct("<16q40s"), 1),
     Section(b"XTRA", "order terms", TermsRow, struct.Struct("<10q"), 1),

@@ -27,6 +27,8 @@ PARTS = (
     "placing",
     "changing",
     "amending",
+    "replacing",
+    "quoting",
     "requests",
     "listing",
     "funds",

@@ -13,7 +13,6 @@ from engine.kernel.codes import (
     ADD_MARKET,
     ADD_USER,
     ADJUST,
-    AMEND,
     ASSET_ID_MAX,
     CHECKPOINT,
     DEPOSIT,
@@ -24,6 +23,7 @@ from engine.kernel.codes import (
     MARKET_ID_MAX,
     PLACE,
     PLACE_LEG,
+    QUOTE,
     SET_MARKET_FEES,
     SET_MARKET_FILTERS,
     SET_MARKET_STATE,
@@ -56,7 +56,8 @@ from engine.kernel.compiled.listing import (
     set_market_state,
 )
 from engine.kernel.compiled.lookups import find_market
-from engine.kernel.compiled.memory import reserve_slice
+from engine.kernel.compiled.memory import reserve_quotes, reserve_slice
+from engine.kernel.compiled.quoting import note_quote_ids
 from engine.kernel.compiled.requests import apply_order_command
 from engine.kernel.compiled.symbols import COMMAND_TYPES, POOL_ITEMS_MIN
 from engine.kernel.compiled.texts import is_plain_text
@@ -123,8 +124,10 @@ def apply_command(core: CorePtr, command: CommandPtr) -> cython.void:
         command.kind == PLACE or command.kind == PLACE_LEG
     ) and command.order_id > core.last_order_id:
         core.last_order_id = command.order_id
+    if command.kind == QUOTE:
+        note_quote_ids(core, command)
     if has_form(core, command):
-        if PLACE <= command.kind <= AMEND:
+        if PLACE <= command.kind <= QUOTE:
             reason = apply_order_command(core, command)
         elif TICK <= command.kind <= SET_SESSION:
             reason = apply_timing(core, command)
@@ -164,13 +167,15 @@ def reserve_for(core: CorePtr, commands: CommandPtr, count: u64) -> cython.bint:
     user_adds: u64 = 0
     money: u64 = 0
     transfers: u64 = 0
+    quotes: u64 = 0
     place: u64
     for place in range(count):
         kind: u32 = commands[place].kind
+        quotes += kind == QUOTE
         user_adds += kind == ADD_USER
         money += DEPOSIT <= kind <= ADJUST
         transfers += kind == TRANSFER
-    return reserve_slice(core, count, user_adds, money + transfers, transfers * LEGS_MAX)
+    return reserve_slice(core, count + quotes, user_adds, money + transfers, transfers * LEGS_MAX)
 
 
 @cython.cfunc
@@ -180,8 +185,8 @@ def open_core(core: CorePtr) -> cython.bint:
     """Make an empty kernel with only the house in it. False if memory ends."""
     memset(core, 0, cython.sizeof(core[0]))
     core.order_top = core.level_top = core.chunk_top = core.account_top = 1
-    core.user_top = core.market_top = core.asset_top = 1
     core.extra_top = core.watch_top = core.timer_top = 1
+    core.user_top = core.market_top = core.asset_top = core.quote_top = 1
     core.market_of_id = cython.cast(
         cython.pointer(u32), calloc(MARKET_ID_MAX + 1, cython.sizeof(u32))
     )
@@ -198,7 +203,7 @@ def open_core(core: CorePtr) -> cython.bint:
     if not (reserve_extras(core, 1) and reserve_watch(core) and reserve_timers(core, 1)):
         return False
     open_user(core, HOUSE_USER_ID, 0)
-    return True
+    return reserve_quotes(core, 0)
 
 
 @cython.cfunc
@@ -237,3 +242,5 @@ def close_core(core: CorePtr) -> cython.void:
     free(core.timers)
     free(core.timer_heap)
     free(core.timer_table.slots)
+    free(core.quotes)
+    free(core.quote_table.slots)

@@ -20,6 +20,7 @@ from engine.kernel.codes import (
     OK,
     PLACE,
     PLACE_LEG,
+    QUOTE,
 )
 from engine.kernel.compiled.layout import CommandPtr, CorePtr, FormPtr, u32, u64
 from engine.kernel.compiled.symbols import COMMAND_TYPES
@@ -75,12 +76,12 @@ def place_form(command: CommandPtr) -> u32:
 @cython.nogil
 @cython.exceptval(check=False)
 def fingerprint_of(command: CommandPtr) -> u64:
-    """Return FNV-1a over the sixteen words; PLACE and PLACE_LEG count without order id."""
+    """Return FNV-1a over the sixteen words; PLACE, PLACE_LEG and QUOTE count without id."""
     words: cython.pointer(u64) = cython.cast(cython.pointer(u64), command)
     result: u64 = 0xCBF29CE484222325
     word: u32
     for word in range(16):
-        is_given: cython.bint = word == 3 and (command.kind == PLACE or command.kind == PLACE_LEG)
+        is_given: cython.bint = word == 3 and command.kind in (PLACE, PLACE_LEG, QUOTE)
         value: u64 = 0 if is_given else words[word]
         result = (result ^ value) * cython.cast(u64, 0x100000001B3)
     return result

@@ -43,6 +43,7 @@ from engine.kernel.compiled.packing import (
     window_bytes,
     window_row_count,
 )
+from engine.kernel.compiled.quoting import quote_rows, restore_quotes
 from engine.kernel.compiled.restoring import (
     refit_checkpoint,
     restore_accounts,
@@ -351,7 +352,7 @@ class CompiledKernel:
         yield self.core.account_top - 1, account_bytes(core)
         yield self.core.order_table.count, order_bytes(core)
         yield self.core.business_count, business_bytes(core)
-        for rows in (group_rows(core), stp_rows(core)):
+        for rows in (group_rows(core), stp_rows(core), quote_rows(core)):
             yield len(rows), rows
         yield self.core.draft_count, draft_bytes(core)
         yield 0, b""
@@ -374,6 +375,7 @@ class CompiledKernel:
         restore_orders(core, bytes(state_.packed(b"ORDR")))
         restore_groups(core, state_)
         restore_modes(core, state_)
+        restore_quotes(core, state_)
         restore_business(core, bytes(state_.packed(b"BSNS")))
         restore_draft(core, bytes(state_.packed(b"DRFT")))
         restore_terms(core, bytes(state_.packed(b"XTRA")))

@@ -137,6 +137,10 @@ Watch = cython.struct(
 )
 WatchPtr = cython.typedef(cython.pointer(Watch))
 
+# The orders of a user's last QUOTE in a market (see `state.QuoteRow`); `user` 0: given back.
+Quote = cython.struct(bid_id=i64, ask_id=i64, user=u32, market=u32, next_free=u32, spare=u32)
+QuotePtr = cython.typedef(cython.pointer(Quote))
+
 # A price level: orders first to last in time, and their sum.
 Level = cython.struct(price=i64, lots=i64, first=u32, last=u32, count=u32, next_free=u32)
 LevelPtr = cython.typedef(cython.pointer(Level))
@@ -268,6 +272,11 @@ Core = cython.struct(
     text_table=Table,
     account_table=Table,
     user_table=Table,
+    quotes=QuotePtr,
+    quote_table=Table,
+    quote_top=u32,
+    quote_free=u32,
+    quote_capacity=u32,
     order_top=u32,
     order_free=u32,
     order_capacity=u32,

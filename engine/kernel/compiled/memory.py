@@ -21,6 +21,7 @@ from engine.kernel.compiled.layout import (
     LevelPtr,
     MarketPtr,
     OrderPtr,
+    QuotePtr,
     RememberedPtr,
     TermsPtr,
     UserPtr,
@@ -219,6 +220,26 @@ def reserve_business(core: CorePtr, extra: u64) -> cython.bint:
         if old[place].first_event_seq:
             business_slot(core, old[place].request_low, old[place].request_high)[0] = old[place]
     free(old)
+    return True
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def reserve_quotes(core: CorePtr, extra: u64) -> cython.bint:
+    """Make room for the quotes of so many more users in a market."""
+    needed: u64 = core.quote_top + extra
+    if needed > core.quote_capacity:
+        capacity: u64 = grown_capacity(core.quote_capacity, needed)
+        memory: cython.p_void = realloc(core.quotes, capacity * cython.sizeof(core.quotes[0]))
+        if not memory:
+            core.is_out_of_memory = 1
+            return False
+        core.quotes = cython.cast(QuotePtr, memory)
+        core.quote_capacity = cython.cast(u32, capacity)
+    if not reserve_table(cython.address(core.quote_table), extra):
+        core.is_out_of_memory = 1
+        return False
     return True
 
 

@@ -296,6 +296,29 @@ def place(core: CorePtr, command: CommandPtr, user: u32) -> u32:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
+def filter_refusal(core: CorePtr, command: CommandPtr, user: u32) -> u32:
+    """Say why an order could not be placed whatever rests or is held now."""
+    market_index: u32 = find_market(core, command.market_id)
+    reason: u32 = entry_refusal(core, user, market_index)
+    if not reason:
+        reason = content_refusal(core, command, core.markets + market_index)
+    if not reason and (command.flags or command.spare or command.time_in_force == GTD):
+        reason = extra_refusal(core, command)
+    if reason:
+        return reason
+    index: u32 = draft_order(core, command, user, market_index)
+    sweep: Sweep
+    sweep.amount = command.amount
+    survey(core, index, cython.address(sweep))
+    if core.orders[index].traits & TRAIT_AMOUNT:
+        core.orders[index].leaves = core.terms[index].quantity = sweep.quantity
+    reserve: i64 = first_reserve(core, index, command.amount, cython.address(sweep))
+    return value_refusal(core, index, command.amount, reserve)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
 def accept(core: CorePtr, command: CommandPtr, index: u32, reserve: i64) -> cython.void:
     """Take the drafted order's place, lock its reserve and say so."""
     order: OrderPtr = core.orders + index
@@ -343,16 +366,26 @@ def enter_book(core: CorePtr, command: CommandPtr, index: u32, sweep: SweepPtr) 
         if not order.leaves:
             return
     if command.time_in_force == GTC or command.order_type == LIMIT_MAKER or command.spare:
-        order.is_listed = 1
-        insert(cython.address(core.order_table), cython.cast(u64, order.order_id), index)
-        if has_text(command.text):
-            key: u64 = text_key(order.user, command.text)
-            insert(cython.address(core.text_table), key, index)
-        enqueue(core, index)
-        if order.traits & TRAIT_EXTRA:
-            arm_expiry(core, index)
+        rest(core, index)
     else:
         end_order(core, index, ORDER_EXPIRED, 0, TIME_IN_FORCE)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def rest(core: CorePtr, index: u32) -> cython.void:
+    """Put an order that stays into the book, its ids in use."""
+    order: OrderPtr = core.orders + index
+    terms: TermsPtr = core.terms + index
+    order.is_listed = 1
+    insert(cython.address(core.order_table), cython.cast(u64, order.order_id), index)
+    if has_text(terms.text):
+        insert(cython.address(core.text_table), text_key(order.user, terms.text), index)
+    enqueue(core, index)
+    if order.traits & TRAIT_EXTRA:
+        arm_expiry(core, index)
 
 
 @cython.cfunc

@@ -12,13 +12,16 @@ from engine.kernel.codes import (
     AMEND,
     CANCEL,
     CANCEL_RESTRICTED,
+    DECREMENT,
     HOUSE_USER_ID,
     MALFORMED,
     MOVE,
     OK,
     OPERATOR,
     PLACE,
+    QUOTE,
     REDUCE,
+    REPLACE,
     REQUEST_ID_REUSED,
     REQUEST_WINDOW,
     UNKNOWN_MARKET,
@@ -34,6 +37,8 @@ from engine.kernel.compiled.layout import CommandPtr, CorePtr, RememberedPtr, Us
 from engine.kernel.compiled.lookups import find_market, find_order, find_user
 from engine.kernel.compiled.memory import reserve_window
 from engine.kernel.compiled.placing import place
+from engine.kernel.compiled.quoting import quote
+from engine.kernel.compiled.replacing import replace
 from engine.kernel.compiled.symbols import HOUSE
 
 
@@ -60,7 +65,10 @@ def apply_order_command(core: CorePtr, command: CommandPtr) -> u32:
     """Check form, user and request id of an order command, then hand it to its handler."""
     index: u32 = 0
     reason: u32
-    if command.kind == PLACE:
+    if command.kind == QUOTE:
+        if command.stp > DECREMENT:
+            return MALFORMED
+    elif command.kind == PLACE:
         reason = place_form(command)
         if reason:
             return reason
@@ -123,6 +131,10 @@ def handle(core: CorePtr, command: CommandPtr, user: u32, index: u32) -> u32:
         return place(core, command, user)
     if command.kind == AMEND:
         return amend(core, command, user, index)
+    if command.kind == QUOTE:
+        return quote(core, command, user)
+    if command.kind == REPLACE:
+        return replace(core, command, user, index)
     if not find_market(core, command.market_id):
         return UNKNOWN_MARKET
     if not index or core.markets[core.orders[index].market].market_id != command.market_id:

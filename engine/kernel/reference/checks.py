@@ -24,6 +24,7 @@ from engine.kernel.codes import (
     OK,
     PLACE,
     PLACE_LEG,
+    QUOTE,
 )
 from engine.kernel.forms import FORMS, Form
 from engine.kernel.limits import ASSET_CODE_CHARS_MAX, SYMBOL_CHARS_MAX
@@ -146,13 +147,14 @@ _FNV_OFFSET: Final = 0xCBF29CE484222325
 _FNV_PRIME: Final = 0x100000001B3
 _MASK64: Final = 2**64 - 1
 _ORDER_ID_WORD: Final = 3
-_NUMBERED: Final = frozenset((PLACE, PLACE_LEG))
+_NUMBERED: Final = frozenset((PLACE, PLACE_LEG, QUOTE))
 
 
 def fingerprint(fields: Fields) -> int:
     """Return FNV-1a over the record's sixteen 64-bit words.
 
-    A PLACE or PLACE_LEG counts without its order id, which the sequencer gives anew to every retry.
+    A PLACE, PLACE_LEG or QUOTE counts without its order id, which the sequencer gives anew to every
+    retry.
     """
     record = COMMAND.pack(*fields)
     result = _FNV_OFFSET

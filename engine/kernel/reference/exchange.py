@@ -50,6 +50,7 @@ class Exchange:
         "open_texts",
         "orders",
         "out",
+        "quotes",
         "row_count",
         "time_us",
         "timers",
@@ -78,6 +79,7 @@ class Exchange:
         self.draft: list[Fields] = []
         self.timers: list[tuple[int, int, int]] = []
         self.watches: dict[int, Watch] = {}
+        self.quotes: dict[tuple[int, int], tuple[int, int]] = {}  # (bid, ask) by (user, market)
         self.out: list[bytes] = []
 
     def emit(self, kind: int, market_id: int, flags: int, reason: int, *body: int | bytes) -> None:

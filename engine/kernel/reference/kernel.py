@@ -28,6 +28,8 @@ from engine.kernel.reference.drafts import LEG_TYPES
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.model import Asset, Market, Order
 from engine.kernel.reference.placing import apply_place, apply_place_leg
+from engine.kernel.reference.quoting import apply_quote
+from engine.kernel.reference.replacing import apply_replace
 from engine.kernel.reference.restoring import restore
 from engine.kernel.reference.rows import head_row, state_sections
 from engine.kernel.reference.timers import event_bound, next_timer_us
@@ -48,6 +50,13 @@ def _refuse_unknown(_x: Exchange, _fields: Fields) -> int:
     return Reason.MALFORMED
 
 
+_ORDER_HANDLERS: Final[dict[int, Callable[[Exchange, Fields], int]]] = {
+    CommandType.AMEND: apply_amend,
+    CommandType.REPLACE: apply_replace,
+    CommandType.QUOTE: apply_quote,
+}
+
+
 def _handler_of(kind: int) -> Callable[[Exchange, Fields], int]:
     if kind == CommandType.PLACE:
         return apply_place
@@ -55,8 +64,8 @@ def _handler_of(kind: int) -> Callable[[Exchange, Fields], int]:
         return apply_place_leg
     if kind == CommandType.MOVE:
         return apply_move
-    if kind == CommandType.AMEND:
-        return apply_amend
+    if kind in _ORDER_HANDLERS:
+        return _ORDER_HANDLERS[kind]
     if kind in (CommandType.CANCEL, CommandType.REDUCE):
         return apply_change
     if kind in (CommandType.TICK, CommandType.SET_DEADMAN, CommandType.SET_SESSION):

@@ -50,8 +50,8 @@ def apply_place(x: Exchange, fields: Fields) -> int:
     if user is None:
         return Reason.UNKNOWN_USER
     if fields[15] == NO_REQUEST_ID:
-        return _place(x, user, fields)
-    return apply_once(x, user, fields, partial(_place, x, user, fields))
+        return place(x, user, fields)
+    return apply_once(x, user, fields, partial(place, x, user, fields))
 
 
 def apply_place_leg(x: Exchange, fields: Fields) -> int:
@@ -61,7 +61,8 @@ def apply_place_leg(x: Exchange, fields: Fields) -> int:
     return place_form(fields) or take_leg(x, fields)
 
 
-def _place(x: Exchange, user: User, fields: Fields) -> int:
+def place(x: Exchange, user: User, fields: Fields) -> int:
+    """Place an order whose form, sender and request id are checked."""
     order_type, tif, market_id, user_id, budget, text = (
         *(fields[2], fields[3], fields[6], fields[8], fields[12], fields[16]),
     )
@@ -98,6 +99,20 @@ def _place(x: Exchange, user: User, fields: Fields) -> int:
     _accept(x, order, reserve, bound, order_type | tif << 8)
     _enter_book(x, order, tif, budget)
     return OK
+
+
+def filter_refusal(x: Exchange, user: User, fields: Fields) -> int:
+    """Say why an order could not be placed whatever rests or is held now."""
+    market = x.markets.get(fields[6])
+    if market is None:
+        return Reason.UNKNOWN_MARKET
+    reason = entry_refusal(user, market) or _content_refusal(x, market, fields)
+    if reason:
+        return reason
+    order = _draft(market, user, fields)
+    if fields[4] & IN_SESSION or fields[3] == GTD:
+        reason = _add_extra(x, order, fields)
+    return reason or _value_refusal(order, fields[12], _first_reserve(order, fields[12]))
 
 
 def _draft(market: Market, user: User, fields: Fields) -> Order:
@@ -211,14 +226,19 @@ def _enter_book(x: Exchange, order: Order, tif: int, budget: int) -> None:
         if not order.leaves:
             return
     if tif in _RESTING or order.order_type == LIMIT_MAKER:
-        x.orders[order.order_id] = order
-        if order.text != NO_TEXT:
-            x.open_texts.add((order.user.user_id, order.text))
-        order.side.add(order)
-        if order.extra:
-            arm_expiry(x, order)
+        rest(x, order)
     else:
         end_order(x, order, ORDER_EXPIRED, reason=Reason.TIME_IN_FORCE)
+
+
+def rest(x: Exchange, order: Order) -> None:
+    """Put an order that stays into the book, its ids in use."""
+    x.orders[order.order_id] = order
+    if order.text != NO_TEXT:
+        x.open_texts.add((order.user.user_id, order.text))
+    order.side.add(order)
+    if order.extra:
+        arm_expiry(x, order)
 
 
 def _is_budget_met(order: Order, budget: int) -> bool:

@@ -60,6 +60,9 @@ def restore(x: Exchange, state: PackedState) -> None:
             _restore_terms(x, terms)
         for watch in state.rows(b"WTCH"):
             _restore_watch(x, watch)
+        for quote in state.rows(b"QUOT"):
+            key = x.users[quote.user_id].user_id, x.markets[quote.market_id].market_id
+            x.quotes[key] = quote.bid_order_id, quote.ask_order_id
     except KeyError as error:
         raise StateError(f"state names {error.args[0]!r}, which is not in it") from error
     business: BusinessRow

@@ -14,6 +14,7 @@ from engine.kernel.state import (
     HeadRow,
     MarketRow,
     OrderRow,
+    QuoteRow,
     StpRow,
     TermsRow,
     TradeGroupRow,
@@ -57,6 +58,7 @@ def state_sections(x: Exchange) -> Iterator[tuple[int, Iterable[tuple[int | byte
     yield len(groups), groups
     modes = [StpRow(key, order.stp) for key, order in sorted(x.orders.items()) if order.stp]
     yield len(modes), modes
+    yield len(x.quotes), (QuoteRow(*key, *ids) for key, ids in sorted(x.quotes.items()))
     yield len(x.draft), (DraftRow(COMMAND.pack(*leg)) for leg in x.draft)
     yield 0, ()
     terms = [_terms_row(order, order.extra) for _, order in sorted(x.orders.items()) if order.extra]

@@ -14,6 +14,7 @@ from engine.proto.records import Command, CommandFlag, CommandType, OrderType, S
 ONLY: Final = (CommandFlag.ONLY_NEW, CommandFlag.ONLY_PARTIALLY_FILLED)
 USERS: Final = tuple(range(1, 8))
 CANCEL_FLAGS: Final = (0, *ONLY, ONLY[0] | ONLY[1])
+REPLACE_FLAGS: Final = (0, 0, CommandFlag.ALLOW_FAILURE, *ONLY)
 _GROUPS: Final = (0, 0, 1, 1, 2, 2**40, -1)
 
 
@@ -32,6 +33,30 @@ def amended_terms(rng: random.Random, price: int) -> dict[str, int]:
         "price": rng.choice((0, 0, price, price, -1 if rng.random() < 0.05 else 0)),
         "quantity": rng.choice((0, 1 + int(rng.random() ** 2 * 80))),
     }
+
+
+def quote_command(rng: random.Random, order_id: int, bid: int, ask: int) -> Command:
+    """A QUOTE around a price, now and then of one side, of none, or of one that crosses itself."""
+    bid, ask = min(bid, ask) - 2, max(bid, ask) + 2
+    lots = [1 + rng.randrange(20), 1 + rng.randrange(20)]
+    draw = rng.random()
+    if draw < 0.15:
+        bid = lots[0] = 0
+    if 0.1 < draw < 0.25:
+        ask = lots[1] = 0
+    if draw > 0.97:
+        ask = rng.choice((-1, 0, bid))
+    return Command(
+        CommandType.QUOTE,
+        market_id=rng.choice((1, 2, 3, 4)),
+        user_id=rng.choice(USERS),
+        order_id=order_id,
+        price=bid,
+        quantity=lots[0],
+        ceiling=ask,
+        amount=lots[1],
+        stp=rng.choice((*StpMode, 0, 0, 0)),
+    )
 
 
 def care_command(rng: random.Random) -> Command:

@@ -26,7 +26,15 @@ from engine.proto.records import (
     UserStatus,
     pack_command,
 )
-from tests.property.kernel.care import CANCEL_FLAGS, USERS, amended_terms, care_command, with_care
+from tests.property.kernel.care import (
+    CANCEL_FLAGS,
+    REPLACE_FLAGS,
+    USERS,
+    amended_terms,
+    care_command,
+    quote_command,
+    with_care,
+)
 from tests.property.kernel.flow_funds import transfer_sequence
 from tests.property.kernel.flow_timing import TIMING_SHARE, timing_command, with_life
 
@@ -151,11 +159,28 @@ class Flow:
             return self._money()
         if draw < 0.93:
             return care_command(self._random)
+        if draw < 0.945:
+            return self._quote()
         return self._admin()
 
     def _sequence(self) -> list[Command]:
         """Commands that belong together, which are sent one after the other."""
-        return transfer_sequence(self._random, self._request_id(often=True))
+        if self._random.random() < 0.5:
+            return transfer_sequence(self._random, self._request_id(often=True))
+        leg = self._place()._replace(type=CommandType.PLACE_LEG)
+        flags = self._random.choice(REPLACE_FLAGS)
+        replace = self._of_order(CommandType.REPLACE, quantity=1, flags=flags)
+        if self._random.random() < 0.9:
+            leg = leg._replace(market_id=replace.market_id, user_id=replace.user_id)
+        self._placed[leg.order_id] = leg
+        return [leg, replace]
+
+    def _quote(self) -> Command:
+        quote = quote_command(self._random, self._order_id + 1, self._price(), self._price())
+        self._order_id += 2
+        for order_id in (quote.order_id, quote.order_id + 1):
+            self._placed[order_id] = quote
+        return quote
 
     def _price(self) -> int:
         return self._random.randrange(*self._prices)

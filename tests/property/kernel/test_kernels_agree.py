@@ -52,7 +52,7 @@ NUMBERS_ONLY_REASONS = set(Reason) & {
     Reason.LIST,
     Reason.INVALID_LIST,
     Reason.ORDER_IN_LIST,
-    *range(81, 86),
+    *range(81, 85),
     *range(87, 100),
 }
 
