@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from apps.realtime.hub import Hub
 from engine.proto.records import RECORD_BYTES
 from engine.proto.stream import StreamBatch
-from tests.property.kernel.flow import USERS
+from tests.property.kernel.care import USERS
 from tests.property.mirror.chain import Chain
 from tests.unit.realtime.support import Feed
 
