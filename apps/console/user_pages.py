@@ -25,6 +25,7 @@ from apps.accounts.roles import Role
 from apps.audit.admin.words import object_link, outcome_pill
 from apps.audit.dialogs import operations_for
 from apps.audit.selectors import entries_concerning
+from apps.console.engine_settings import kill_switch_banner, setting_sections
 from apps.core.readonly import display
 from apps.core.readonly.pages import (
     Banner,
@@ -76,6 +77,7 @@ def activity_sections(request: HttpRequest, user_id: int) -> list[Section]:
     order_ids = [order.order_id for order in (*open_in_books, *ended)]
     return [
         _balances(user_id, engine),
+        *setting_sections(user_id=user_id),
         _open_orders(request, engine, open_in_books),
         _ended_orders(user_id, ended),
         _trades(user_id),
@@ -343,7 +345,7 @@ class UserPage(UserAdmin):
         if record.trading_status == UserStatus.SUSPENDED.name:
             text = "No new orders are taken; cancels and reductions work."
             return Banner("Trading is suspended.", text, display.BAD)
-        return None
+        return kill_switch_banner(user_id=record.pk) if record.trading_status else None
 
     def record_title(self, record: User) -> str:
         """Name the user."""

@@ -61,6 +61,12 @@ def transaction_of_event(event_seq: int) -> tuple[int, str] | None:
     return rows.first()
 
 
+def transaction_of_business_id(transaction_id: str) -> tuple[int, str] | None:
+    """Return (id, business id) of a transaction; None if there is none."""
+    rows = Transaction.objects.filter(transaction_id=transaction_id)
+    return rows.values_list("id", "transaction_id").first()
+
+
 def legs_of_transaction(header_id: int) -> list[LegLine]:
     """Return the legs in the order of their numbers."""
     legs = Leg.objects.filter(header_id=header_id).annotate(code=asset_code("asset_id"))

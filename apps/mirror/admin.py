@@ -14,12 +14,21 @@ from apps.core.readonly import display
 from apps.core.readonly.model_admin import ReadOnlyModelAdmin
 from apps.core.readonly.pages import Column, Fact, FactSection, Section, TableSection
 from apps.core.readonly.period import DayRangeFilter, period_filter
-from apps.ledger.console_reads import transaction_of_event
+from apps.ledger.console_reads import transaction_of_business_id, transaction_of_event
 from apps.markets.catalogue import Catalogue
 from apps.markets.mirror_apply import catalogue_load
 from apps.mirror.event_words import FieldWords, body_fields, event_summary, header_fields
 from apps.mirror.models import Cursor, EngineEvent
-from engine.proto.records import EventBody, EventType, OrderAccepted, OrderChanged, unpack_event
+from engine.proto.records import (
+    EventBody,
+    EventType,
+    FundsTransferred,
+    OrderAccepted,
+    OrderChanged,
+    OrderPrevented,
+    OrderTerms,
+    unpack_event,
+)
 from engine.proto.records import Trade as TradeRecord
 
 _TYPE_TONES = {
@@ -156,6 +165,8 @@ def _body_section(fields: list[FieldWords]) -> TableSection:
 
 def _leads(event_seq: int, body: EventBody) -> list[Fact]:
     posted = transaction_of_event(event_seq)
+    if posted is None and isinstance(body, FundsTransferred):
+        posted = transaction_of_business_id(f"funds:{body.request_id.hex()}")  # of all its legs
     transaction = (
         display.NOTHING
         if posted is None
@@ -172,7 +183,7 @@ def _leads(event_seq: int, body: EventBody) -> list[Fact]:
             Fact("Maker order", display.record_link("trading_openorder", body.maker_order_id)),
             Fact("Taker order", display.record_link("trading_openorder", body.taker_order_id)),
         ]
-    if isinstance(body, OrderAccepted | OrderChanged):
+    if isinstance(body, OrderAccepted | OrderChanged | OrderPrevented | OrderTerms):
         facts.append(Fact("Order", display.record_link("trading_openorder", body.order_id)))
     return facts
 

@@ -302,6 +302,9 @@ class Books:
         catalogue_store(cursor, self._catalogue)
         assets = self._catalogue.assets
         postings_store(cursor, derived.postings, self.position.last_transaction, assets)
+        if derived.settings:
+            rows = [(*key, event_seq) for key, event_seq in derived.settings.items()]
+            cursor.execute(sql.STORE_SETTINGS, [list(each) for each in zip(*rows, strict=True)])
         trades_store(cursor, derived.fills)
         orders_store(cursor, derived.orders)
         return balances_store(cursor, derived.balances, assets)

@@ -58,6 +58,10 @@ from engine.proto.records import (
 _ORDER_CHANGES: Final = (OrderChanged, OrderPrevented)
 UNFINISHED_MAX: Final = 8  # events that can wait for the one that completes them
 Event = tuple[EventHeader, EventBody]
+Setting = (
+    KillSwitchSet | RateLimitSet | TradeGroupSet | UserFeesSet | MarketLimitsSet | MarketBandsSet
+)
+SettingKey = tuple[int, int, int]  # event type, user id, market id
 
 
 class CheckpointSeen(NamedTuple):
@@ -88,6 +92,7 @@ class Derivation:
         self.postings: list[Posting] = []
         self.fills: list[Fill] = []
         self.accounts: list[AccountChange] = []
+        self.settings: dict[SettingKey, int] = {}
         self.checkpoint: CheckpointSeen | None = None
         self.checkpoint_assets = list(checkpoint_assets)
         self.unfinished = list(unfinished)
@@ -109,6 +114,7 @@ class Derivation:
         self.postings = []
         self.fills = []
         self.accounts = []
+        self.settings = {}
         self.checkpoint = None
 
     def _apply(self, header: EventHeader, body: EventBody) -> None:
@@ -182,6 +188,11 @@ class Derivation:
         self.checkpoint = CheckpointSeen(header, body, tuple(self.checkpoint_assets))
         self.checkpoint_assets = []
 
+    def _set(self, header: EventHeader, body: Setting) -> None:
+        """Note which event set it last; what it set is in the archive."""
+        user_id = 0 if isinstance(body, MarketLimitsSet | MarketBandsSet) else body.user_id
+        self.settings[header.type, user_id, header.market_id] = header.event_seq
+
     def _archive(self, _header: EventHeader, _body: EventBody) -> None:
         """Only the archive keeps it: no order, balance or row of the books changes."""
 
@@ -214,12 +225,12 @@ class Derivation:
         CancelAllDone: _archive,
         DeadmanSet: _archive,
         SessionSet: _archive,
-        KillSwitchSet: _archive,
-        RateLimitSet: _archive,
-        TradeGroupSet: _archive,
-        UserFeesSet: _archive,
-        MarketLimitsSet: _archive,
-        MarketBandsSet: _archive,
+        KillSwitchSet: _set,
+        RateLimitSet: _set,
+        TradeGroupSet: _set,
+        UserFeesSet: _set,
+        MarketLimitsSet: _set,
+        MarketBandsSet: _set,
         MarketUncrossed: _archive,
     }
 

@@ -50,6 +50,17 @@ UPDATE mirror_cursor
  WHERE name = %s AND last_event_seq = %s
 """
 
+STORE_SETTINGS: Final = """
+INSERT INTO mirror_enginesetting (type, user_id, market_id, event_seq)
+SELECT * FROM unnest(%s::smallint[], %s::bigint[], %s::integer[], %s::bigint[])
+ON CONFLICT (type, user_id, market_id) DO UPDATE SET event_seq = excluded.event_seq
+"""
+DUMP_SETTINGS: Final = """
+COPY (SELECT type, user_id, market_id, event_seq FROM mirror_enginesetting
+       ORDER BY type, user_id, market_id) TO STDOUT
+"""
+SETTING_COLUMNS: Final = ("type", "user_id", "market_id", "event_seq")
+
 READ_NEWEST: Final = """
 SELECT record FROM mirror_engineevent WHERE event_seq <= %s ORDER BY event_seq DESC LIMIT %s
 """

@@ -23,8 +23,9 @@ from apps.ledger.mirror_apply import (
 )
 from apps.markets.catalogue import Catalogue
 from apps.markets.mirror_apply import catalogue_load
+from apps.mirror import sql as mirror_sql
 from apps.mirror.archive import ArchivedEvent, unpack_rows
-from apps.mirror.derivation import Derivation, unpacked
+from apps.mirror.derivation import Derivation, SettingKey, unpacked
 from apps.mirror.digest import BalanceDigest
 from apps.mirror.errors import PoisonEventError
 from apps.mirror.verification import sql
@@ -50,6 +51,7 @@ class BookState:
         self.balances: dict[tuple[int, int], Held] = {}
         self.flows: dict[int, AssetFlow] = {}
         self.accounts: dict[int, tuple[str, int]] = {}
+        self.settings: dict[SettingKey, int] = {}
         self.digest = BalanceDigest()
         self.transactions = 0
         self.checkpoints = 0
@@ -93,6 +95,7 @@ class BookState:
         for account in self.derived.accounts:
             added = self.accounts.get(account.user_id, (account.status, account.event_seq))[1]
             self.accounts[account.user_id] = (account.status, added)
+        self.settings.update(self.derived.settings)
         self.digest = self.digest.after(changed)
         self.transactions += len(self.derived.postings)
         self._compare_checkpoint()
@@ -224,6 +227,12 @@ def _compare_state(snapshot: Snapshot, state: BookState) -> None:
         snapshot,
         ("accounts_tradingaccount", sql.ACCOUNT_COLUMNS, accounts_sql.DUMP_ACCOUNTS),
         ((str(user), status, str(seq)) for user, (status, seq) in sorted(state.accounts.items())),
+        event,
+    )
+    _compare_table(
+        snapshot,
+        ("mirror_enginesetting", mirror_sql.SETTING_COLUMNS, mirror_sql.DUMP_SETTINGS),
+        ((*map(str, key), str(event_seq)) for key, event_seq in sorted(state.settings.items())),
         event,
     )
     _compare_table(

@@ -28,6 +28,7 @@ TABLES = (
     "markets_market",
     "mirror_cursor",
     "mirror_engineevent",
+    "mirror_enginesetting",
     "trading_openorder",
     "trading_orderhistory",
     "trading_trade",
