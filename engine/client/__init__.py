@@ -16,6 +16,16 @@ from engine.client.errors import (
     PeerRefused,
 )
 from engine.client.funds import TransferLeg
+from engine.client.market_data import (
+    BestPrices,
+    BookGapError,
+    DepthUpdate,
+    Kline,
+    Klines,
+    LocalBook,
+    PublicTrade,
+    Ticker,
+)
 from engine.client.sync import SyncEngineClient
 from engine.client.trader import OrderTicket, new_request_id
 from engine.client.types import (
@@ -45,7 +55,10 @@ __all__ = [
     "AssetTotals",
     "Balance",
     "Balances",
+    "BestPrices",
     "Book",
+    "BookGapError",
+    "DepthUpdate",
     "EngineClient",
     "EngineError",
     "EngineOverloaded",
@@ -55,7 +68,10 @@ __all__ = [
     "Fill",
     "Greeting",
     "InvalidRequest",
+    "Kline",
+    "Klines",
     "Level",
+    "LocalBook",
     "Market",
     "OpenOrder",
     "OpenOrders",
@@ -63,9 +79,11 @@ __all__ = [
     "Outcome",
     "OutcomeUnknown",
     "PeerRefused",
+    "PublicTrade",
     "StateHash",
     "Status",
     "SyncEngineClient",
+    "Ticker",
     "Totals",
     "TransferLeg",
     "iterate_events",

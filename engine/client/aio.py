@@ -16,6 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from engine.client.channel import translate
 from engine.client.errors import AccessDenied, EngineUnavailable
 from engine.client.funds import Funds
+from engine.client.market_data import MarketData
 from engine.client.operator import Operator
 from engine.client.queries import Queries
 from engine.client.trader import Trader
@@ -23,7 +24,7 @@ from engine.client.trader import Trader
 READY_POLL_S: Final = 0.1
 
 
-class EngineClient(Trader, Operator, Funds, Queries):
+class EngineClient(Trader, Operator, Funds, Queries, MarketData):
     """One engine. Make it inside the event loop that uses it, and after any fork."""
 
     async def __aenter__(self) -> EngineClient:

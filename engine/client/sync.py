@@ -109,6 +109,8 @@ class SyncEngineClient:
     get_totals = _blocking(EngineClient.get_totals)
     get_state_hash = _blocking(EngineClient.get_state_hash)
     greet = _blocking(EngineClient.greet)
+    get_tickers = _blocking(EngineClient.get_tickers)
+    get_klines = _blocking(EngineClient.get_klines)
 
     def read_events(self, first_event_seq: int, last_event_seq: int) -> list[EventBatch]:
         """Events first..last inclusive, in batches. LookupError beyond the durable sequence."""

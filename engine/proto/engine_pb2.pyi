@@ -2171,3 +2171,521 @@ class PeerAnswer(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___PeerAnswer: _TypeAlias = PeerAnswer  # noqa: Y015
+
+@_typing.final
+class DepthRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_IDS_FIELD_NUMBER: _builtins.int
+    DEPTH_FIELD_NUMBER: _builtins.int
+    INTERVAL_MS_FIELD_NUMBER: _builtins.int
+    depth: _builtins.int
+    """levels a side, 0 = 20; at most 1000"""
+    interval_ms: _builtins.int
+    """0 = 100; 10 .. 60000"""
+    @_builtins.property
+    def market_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """1 .. 100 of them"""
+
+    def __init__(
+        self,
+        *,
+        market_ids: _abc.Iterable[_builtins.int] | None = ...,
+        depth: _builtins.int = ...,
+        interval_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["depth", b"depth", "interval_ms", b"interval_ms", "market_ids", b"market_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DepthRequest: _TypeAlias = DepthRequest  # noqa: Y015
+
+@_typing.final
+class DepthUpdate(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_ID_FIELD_NUMBER: _builtins.int
+    EVENT_SEQ_FIELD_NUMBER: _builtins.int
+    PREV_EVENT_SEQ_FIELD_NUMBER: _builtins.int
+    BIDS_FIELD_NUMBER: _builtins.int
+    ASKS_FIELD_NUMBER: _builtins.int
+    market_id: _builtins.int
+    """whose book"""
+    event_seq: _builtins.int
+    """the book is now the one at this event"""
+    prev_event_seq: _builtins.int
+    """event_seq of the update before; 0 = a snapshot, start afresh"""
+    @_builtins.property
+    def bids(self) -> _containers.RepeatedCompositeFieldContainer[Global___Level]:
+        """of a snapshot: best first; of an update: levels to set,"""
+
+    @_builtins.property
+    def asks(self) -> _containers.RepeatedCompositeFieldContainer[Global___Level]:
+        """where quantity 0 takes the level away"""
+
+    def __init__(
+        self,
+        *,
+        market_id: _builtins.int = ...,
+        event_seq: _builtins.int = ...,
+        prev_event_seq: _builtins.int = ...,
+        bids: _abc.Iterable[Global___Level] | None = ...,
+        asks: _abc.Iterable[Global___Level] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["asks", b"asks", "bids", b"bids", "event_seq", b"event_seq", "market_id", b"market_id", "prev_event_seq", b"prev_event_seq"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DepthUpdate: _TypeAlias = DepthUpdate  # noqa: Y015
+
+@_typing.final
+class BestRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_IDS_FIELD_NUMBER: _builtins.int
+    INTERVAL_MS_FIELD_NUMBER: _builtins.int
+    interval_ms: _builtins.int
+    """0 = 100; 10 .. 60000"""
+    @_builtins.property
+    def market_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """1 .. 100 of them"""
+
+    def __init__(
+        self,
+        *,
+        market_ids: _abc.Iterable[_builtins.int] | None = ...,
+        interval_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interval_ms", b"interval_ms", "market_ids", b"market_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BestRequest: _TypeAlias = BestRequest  # noqa: Y015
+
+@_typing.final
+class BestPrices(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_ID_FIELD_NUMBER: _builtins.int
+    EVENT_SEQ_FIELD_NUMBER: _builtins.int
+    BID_FIELD_NUMBER: _builtins.int
+    ASK_FIELD_NUMBER: _builtins.int
+    market_id: _builtins.int
+    """of which market"""
+    event_seq: _builtins.int
+    """true at this event"""
+    @_builtins.property
+    def bid(self) -> Global___Level:
+        """highest bid; absent if there is none"""
+
+    @_builtins.property
+    def ask(self) -> Global___Level:
+        """lowest ask; absent if there is none"""
+
+    def __init__(
+        self,
+        *,
+        market_id: _builtins.int = ...,
+        event_seq: _builtins.int = ...,
+        bid: Global___Level | None = ...,
+        ask: Global___Level | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "bid", b"bid"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ask", b"ask", "bid", b"bid", "event_seq", b"event_seq", "market_id", b"market_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BestPrices: _TypeAlias = BestPrices  # noqa: Y015
+
+@_typing.final
+class TradesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_IDS_FIELD_NUMBER: _builtins.int
+    FROM_EVENT_SEQ_FIELD_NUMBER: _builtins.int
+    INTERVAL_MS_FIELD_NUMBER: _builtins.int
+    from_event_seq: _builtins.int
+    """trades at or after this event; 0 = from now on"""
+    interval_ms: _builtins.int
+    """pause after each message, 0 = none; at most 60000"""
+    @_builtins.property
+    def market_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """at most 100 of them; none = of every market"""
+
+    def __init__(
+        self,
+        *,
+        market_ids: _abc.Iterable[_builtins.int] | None = ...,
+        from_event_seq: _builtins.int = ...,
+        interval_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_event_seq", b"from_event_seq", "interval_ms", b"interval_ms", "market_ids", b"market_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TradesRequest: _TypeAlias = TradesRequest  # noqa: Y015
+
+@_typing.final
+class PublicTrade(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_ID_FIELD_NUMBER: _builtins.int
+    EVENT_SEQ_FIELD_NUMBER: _builtins.int
+    TIME_US_FIELD_NUMBER: _builtins.int
+    TRADE_ID_FIELD_NUMBER: _builtins.int
+    PRICE_TICKS_FIELD_NUMBER: _builtins.int
+    QUANTITY_LOTS_FIELD_NUMBER: _builtins.int
+    TAKER_BUYS_FIELD_NUMBER: _builtins.int
+    market_id: _builtins.int
+    """where"""
+    event_seq: _builtins.int
+    """of its TRADE event"""
+    time_us: _builtins.int
+    """when, microseconds since the Unix epoch"""
+    trade_id: _builtins.int
+    """rises by one with each trade of the market"""
+    price_ticks: _builtins.int
+    """the maker's price"""
+    quantity_lots: _builtins.int
+    """how much"""
+    taker_buys: _builtins.bool
+    """the taker was the bid"""
+    def __init__(
+        self,
+        *,
+        market_id: _builtins.int = ...,
+        event_seq: _builtins.int = ...,
+        time_us: _builtins.int = ...,
+        trade_id: _builtins.int = ...,
+        price_ticks: _builtins.int = ...,
+        quantity_lots: _builtins.int = ...,
+        taker_buys: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_seq", b"event_seq", "market_id", b"market_id", "price_ticks", b"price_ticks", "quantity_lots", b"quantity_lots", "taker_buys", b"taker_buys", "time_us", b"time_us", "trade_id", b"trade_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublicTrade: _TypeAlias = PublicTrade  # noqa: Y015
+
+@_typing.final
+class PublicTrades(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_SEQ_FIELD_NUMBER: _builtins.int
+    TRADES_FIELD_NUMBER: _builtins.int
+    event_seq: _builtins.int
+    """all trades up to this event were sent; resume at the next"""
+    @_builtins.property
+    def trades(self) -> _containers.RepeatedCompositeFieldContainer[Global___PublicTrade]:
+        """in order; never none"""
+
+    def __init__(
+        self,
+        *,
+        event_seq: _builtins.int = ...,
+        trades: _abc.Iterable[Global___PublicTrade] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_seq", b"event_seq", "trades", b"trades"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PublicTrades: _TypeAlias = PublicTrades  # noqa: Y015
+
+@_typing.final
+class TickersRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_IDS_FIELD_NUMBER: _builtins.int
+    INTERVAL_MS_FIELD_NUMBER: _builtins.int
+    interval_ms: _builtins.int
+    """SubscribeTickers: 0 = 1000; 10 .. 60000"""
+    @_builtins.property
+    def market_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """at most 100 of them; none (GetTickers only) = every market"""
+
+    def __init__(
+        self,
+        *,
+        market_ids: _abc.Iterable[_builtins.int] | None = ...,
+        interval_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interval_ms", b"interval_ms", "market_ids", b"market_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TickersRequest: _TypeAlias = TickersRequest  # noqa: Y015
+
+@_typing.final
+class Ticker(_message.Message):
+    """The last 24 hours: from the beginning of the minute 24 hours before the running one until now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_ID_FIELD_NUMBER: _builtins.int
+    FROM_US_FIELD_NUMBER: _builtins.int
+    OPEN_PRICE_TICKS_FIELD_NUMBER: _builtins.int
+    HIGH_PRICE_TICKS_FIELD_NUMBER: _builtins.int
+    LOW_PRICE_TICKS_FIELD_NUMBER: _builtins.int
+    LAST_PRICE_TICKS_FIELD_NUMBER: _builtins.int
+    VOLUME_LOTS_FIELD_NUMBER: _builtins.int
+    QUOTE_VOLUME_FIELD_NUMBER: _builtins.int
+    FIRST_TRADE_ID_FIELD_NUMBER: _builtins.int
+    LAST_TRADE_ID_FIELD_NUMBER: _builtins.int
+    market_id: _builtins.int
+    """of which market"""
+    from_us: _builtins.int
+    """begin of the window"""
+    open_price_ticks: _builtins.int
+    """first price in the window, 0 = no trade in it; so here and below"""
+    high_price_ticks: _builtins.int
+    """highest price"""
+    low_price_ticks: _builtins.int
+    """lowest price"""
+    last_price_ticks: _builtins.int
+    """last price"""
+    volume_lots: _builtins.str
+    """decimal digits, here and below: a sum may leave 64 bits"""
+    quote_volume: _builtins.str
+    """sum of price x quantity in ticks x lots (x tick_lot_atoms = atoms)"""
+    first_trade_id: _builtins.int
+    """first trade in the window"""
+    last_trade_id: _builtins.int
+    """last trade; count = last - first + 1"""
+    def __init__(
+        self,
+        *,
+        market_id: _builtins.int = ...,
+        from_us: _builtins.int = ...,
+        open_price_ticks: _builtins.int = ...,
+        high_price_ticks: _builtins.int = ...,
+        low_price_ticks: _builtins.int = ...,
+        last_price_ticks: _builtins.int = ...,
+        volume_lots: _builtins.str = ...,
+        quote_volume: _builtins.str = ...,
+        first_trade_id: _builtins.int = ...,
+        last_trade_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["first_trade_id", b"first_trade_id", "from_us", b"from_us", "high_price_ticks", b"high_price_ticks", "last_price_ticks", b"last_price_ticks", "last_trade_id", b"last_trade_id", "low_price_ticks", b"low_price_ticks", "market_id", b"market_id", "open_price_ticks", b"open_price_ticks", "quote_volume", b"quote_volume", "volume_lots", b"volume_lots"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Ticker: _TypeAlias = Ticker  # noqa: Y015
+
+@_typing.final
+class Tickers(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EVENT_SEQ_FIELD_NUMBER: _builtins.int
+    TICKERS_FIELD_NUMBER: _builtins.int
+    event_seq: _builtins.int
+    """true at this event"""
+    @_builtins.property
+    def tickers(self) -> _containers.RepeatedCompositeFieldContainer[Global___Ticker]:
+        """by market id; when subscribed, those that changed"""
+
+    def __init__(
+        self,
+        *,
+        event_seq: _builtins.int = ...,
+        tickers: _abc.Iterable[Global___Ticker] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event_seq", b"event_seq", "tickers", b"tickers"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Tickers: _TypeAlias = Tickers  # noqa: Y015
+
+@_typing.final
+class KlinesRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_ID_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    FROM_US_FIELD_NUMBER: _builtins.int
+    TO_US_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    market_id: _builtins.int
+    """of which market"""
+    interval: _builtins.str
+    """1s 1m 3m 5m 15m 30m 1h 2h 4h 6h 8h 12h 1d 3d 1w 1M"""
+    from_us: _builtins.int
+    """bars that open at or after this time; 0 = no bound"""
+    to_us: _builtins.int
+    """and before this one; 0 = no bound"""
+    limit: _builtins.int
+    """the last so many of them, 0 = 500; at most 1500"""
+    def __init__(
+        self,
+        *,
+        market_id: _builtins.int = ...,
+        interval: _builtins.str = ...,
+        from_us: _builtins.int = ...,
+        to_us: _builtins.int = ...,
+        limit: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["from_us", b"from_us", "interval", b"interval", "limit", b"limit", "market_id", b"market_id", "to_us", b"to_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KlinesRequest: _TypeAlias = KlinesRequest  # noqa: Y015
+
+@_typing.final
+class KlinesSubscription(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_IDS_FIELD_NUMBER: _builtins.int
+    INTERVALS_FIELD_NUMBER: _builtins.int
+    INTERVAL_MS_FIELD_NUMBER: _builtins.int
+    interval_ms: _builtins.int
+    """0 = 1000; 10 .. 60000"""
+    @_builtins.property
+    def market_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """1 .. 100 of them"""
+
+    @_builtins.property
+    def intervals(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """1 .. 16 of those in KlinesRequest"""
+
+    def __init__(
+        self,
+        *,
+        market_ids: _abc.Iterable[_builtins.int] | None = ...,
+        intervals: _abc.Iterable[_builtins.str] | None = ...,
+        interval_ms: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["interval_ms", b"interval_ms", "intervals", b"intervals", "market_ids", b"market_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___KlinesSubscription: _TypeAlias = KlinesSubscription  # noqa: Y015
+
+@_typing.final
+class Kline(_message.Message):
+    """One interval of time (UTC; weeks begin on Mondays) in which there was a trade."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    OPEN_US_FIELD_NUMBER: _builtins.int
+    CLOSE_US_FIELD_NUMBER: _builtins.int
+    OPEN_PRICE_TICKS_FIELD_NUMBER: _builtins.int
+    HIGH_PRICE_TICKS_FIELD_NUMBER: _builtins.int
+    LOW_PRICE_TICKS_FIELD_NUMBER: _builtins.int
+    CLOSE_PRICE_TICKS_FIELD_NUMBER: _builtins.int
+    VOLUME_LOTS_FIELD_NUMBER: _builtins.int
+    QUOTE_VOLUME_FIELD_NUMBER: _builtins.int
+    BUY_VOLUME_LOTS_FIELD_NUMBER: _builtins.int
+    BUY_QUOTE_VOLUME_FIELD_NUMBER: _builtins.int
+    FIRST_TRADE_ID_FIELD_NUMBER: _builtins.int
+    LAST_TRADE_ID_FIELD_NUMBER: _builtins.int
+    IS_CLOSED_FIELD_NUMBER: _builtins.int
+    open_us: _builtins.int
+    """begin of the interval, microseconds since the Unix epoch"""
+    close_us: _builtins.int
+    """begin of the next one"""
+    open_price_ticks: _builtins.int
+    """first price"""
+    high_price_ticks: _builtins.int
+    """highest price"""
+    low_price_ticks: _builtins.int
+    """lowest price"""
+    close_price_ticks: _builtins.int
+    """last price"""
+    volume_lots: _builtins.str
+    """decimal digits, here and below: a sum may leave 64 bits"""
+    quote_volume: _builtins.str
+    """sum of price x quantity in ticks x lots (x tick_lot_atoms = atoms)"""
+    buy_volume_lots: _builtins.str
+    """of the trades in which the taker was the bid"""
+    buy_quote_volume: _builtins.str
+    """the same in ticks x lots"""
+    first_trade_id: _builtins.int
+    """first trade of the interval"""
+    last_trade_id: _builtins.int
+    """last one; count = last - first + 1"""
+    is_closed: _builtins.bool
+    """the interval is over: the bar will not change"""
+    def __init__(
+        self,
+        *,
+        open_us: _builtins.int = ...,
+        close_us: _builtins.int = ...,
+        open_price_ticks: _builtins.int = ...,
+        high_price_ticks: _builtins.int = ...,
+        low_price_ticks: _builtins.int = ...,
+        close_price_ticks: _builtins.int = ...,
+        volume_lots: _builtins.str = ...,
+        quote_volume: _builtins.str = ...,
+        buy_volume_lots: _builtins.str = ...,
+        buy_quote_volume: _builtins.str = ...,
+        first_trade_id: _builtins.int = ...,
+        last_trade_id: _builtins.int = ...,
+        is_closed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["buy_quote_volume", b"buy_quote_volume", "buy_volume_lots", b"buy_volume_lots", "close_price_ticks", b"close_price_ticks", "close_us", b"close_us", "first_trade_id", b"first_trade_id", "high_price_ticks", b"high_price_ticks", "is_closed", b"is_closed", "last_trade_id", b"last_trade_id", "low_price_ticks", b"low_price_ticks", "open_price_ticks", b"open_price_ticks", "open_us", b"open_us", "quote_volume", b"quote_volume", "volume_lots", b"volume_lots"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Kline: _TypeAlias = Kline  # noqa: Y015
+
+@_typing.final
+class Klines(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MARKET_ID_FIELD_NUMBER: _builtins.int
+    INTERVAL_FIELD_NUMBER: _builtins.int
+    EVENT_SEQ_FIELD_NUMBER: _builtins.int
+    COMPLETE_FROM_US_FIELD_NUMBER: _builtins.int
+    KLINES_FIELD_NUMBER: _builtins.int
+    market_id: _builtins.int
+    """of which market"""
+    interval: _builtins.str
+    """as in KlinesRequest"""
+    event_seq: _builtins.int
+    """true at this event"""
+    complete_from_us: _builtins.int
+    """trades before this time are not counted; 0 = all are"""
+    @_builtins.property
+    def klines(self) -> _containers.RepeatedCompositeFieldContainer[Global___Kline]:
+        """oldest first; when subscribed: from the last one sent on"""
+
+    def __init__(
+        self,
+        *,
+        market_id: _builtins.int = ...,
+        interval: _builtins.str = ...,
+        event_seq: _builtins.int = ...,
+        complete_from_us: _builtins.int = ...,
+        klines: _abc.Iterable[Global___Kline] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["complete_from_us", b"complete_from_us", "event_seq", b"event_seq", "interval", b"interval", "klines", b"klines", "market_id", b"market_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Klines: _TypeAlias = Klines  # noqa: Y015

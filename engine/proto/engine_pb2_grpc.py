@@ -2198,3 +2198,349 @@ class EventService:
             timeout,
             metadata,
             _registered_method=True)
+
+
+class MarketDataServiceStub:
+    """What everybody may see, from the engine's own books and trades. Role: market.
+
+    The Subscribe calls never end by themselves. Each sends at most one message for each market (and
+    interval) in `interval_ms`, which the subscriber chooses; in between he is sent nothing, and then
+    the newest state: a slow subscriber skips states, except trades, of which he misses none.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.SubscribeDepth = channel.unary_stream(
+                '/quantatrade.engine.v1.MarketDataService/SubscribeDepth',
+                request_serializer=engine_dot_proto_dot_engine__pb2.DepthRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.DepthUpdate.FromString,
+                _registered_method=True)
+        self.SubscribeBest = channel.unary_stream(
+                '/quantatrade.engine.v1.MarketDataService/SubscribeBest',
+                request_serializer=engine_dot_proto_dot_engine__pb2.BestRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.BestPrices.FromString,
+                _registered_method=True)
+        self.SubscribeTrades = channel.unary_stream(
+                '/quantatrade.engine.v1.MarketDataService/SubscribeTrades',
+                request_serializer=engine_dot_proto_dot_engine__pb2.TradesRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.PublicTrades.FromString,
+                _registered_method=True)
+        self.GetTickers = channel.unary_unary(
+                '/quantatrade.engine.v1.MarketDataService/GetTickers',
+                request_serializer=engine_dot_proto_dot_engine__pb2.TickersRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.Tickers.FromString,
+                _registered_method=True)
+        self.SubscribeTickers = channel.unary_stream(
+                '/quantatrade.engine.v1.MarketDataService/SubscribeTickers',
+                request_serializer=engine_dot_proto_dot_engine__pb2.TickersRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.Tickers.FromString,
+                _registered_method=True)
+        self.GetKlines = channel.unary_unary(
+                '/quantatrade.engine.v1.MarketDataService/GetKlines',
+                request_serializer=engine_dot_proto_dot_engine__pb2.KlinesRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.Klines.FromString,
+                _registered_method=True)
+        self.SubscribeKlines = channel.unary_stream(
+                '/quantatrade.engine.v1.MarketDataService/SubscribeKlines',
+                request_serializer=engine_dot_proto_dot_engine__pb2.KlinesSubscription.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.Klines.FromString,
+                _registered_method=True)
+
+
+class MarketDataServiceServicer:
+    """What everybody may see, from the engine's own books and trades. Role: market.
+
+    The Subscribe calls never end by themselves. Each sends at most one message for each market (and
+    interval) in `interval_ms`, which the subscriber chooses; in between he is sent nothing, and then
+    the newest state: a slow subscriber skips states, except trades, of which he misses none.
+    """
+
+    def SubscribeDepth(self, request, context):
+        """Books: first a snapshot of each market, then what changed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubscribeBest(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubscribeTrades(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTickers(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubscribeTickers(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetKlines(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubscribeKlines(self, request, context):
+        """Missing associated documentation comment in .proto file."""
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_MarketDataServiceServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'SubscribeDepth': grpc.unary_stream_rpc_method_handler(
+                    servicer.SubscribeDepth,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.DepthRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.DepthUpdate.SerializeToString,
+            ),
+            'SubscribeBest': grpc.unary_stream_rpc_method_handler(
+                    servicer.SubscribeBest,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.BestRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.BestPrices.SerializeToString,
+            ),
+            'SubscribeTrades': grpc.unary_stream_rpc_method_handler(
+                    servicer.SubscribeTrades,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.TradesRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.PublicTrades.SerializeToString,
+            ),
+            'GetTickers': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTickers,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.TickersRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.Tickers.SerializeToString,
+            ),
+            'SubscribeTickers': grpc.unary_stream_rpc_method_handler(
+                    servicer.SubscribeTickers,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.TickersRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.Tickers.SerializeToString,
+            ),
+            'GetKlines': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetKlines,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.KlinesRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.Klines.SerializeToString,
+            ),
+            'SubscribeKlines': grpc.unary_stream_rpc_method_handler(
+                    servicer.SubscribeKlines,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.KlinesSubscription.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.Klines.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'quantatrade.engine.v1.MarketDataService', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('quantatrade.engine.v1.MarketDataService', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class MarketDataService:
+    """What everybody may see, from the engine's own books and trades. Role: market.
+
+    The Subscribe calls never end by themselves. Each sends at most one message for each market (and
+    interval) in `interval_ms`, which the subscriber chooses; in between he is sent nothing, and then
+    the newest state: a slow subscriber skips states, except trades, of which he misses none.
+    """
+
+    @staticmethod
+    def SubscribeDepth(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/quantatrade.engine.v1.MarketDataService/SubscribeDepth',
+            engine_dot_proto_dot_engine__pb2.DepthRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.DepthUpdate.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubscribeBest(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/quantatrade.engine.v1.MarketDataService/SubscribeBest',
+            engine_dot_proto_dot_engine__pb2.BestRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.BestPrices.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubscribeTrades(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/quantatrade.engine.v1.MarketDataService/SubscribeTrades',
+            engine_dot_proto_dot_engine__pb2.TradesRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.PublicTrades.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTickers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quantatrade.engine.v1.MarketDataService/GetTickers',
+            engine_dot_proto_dot_engine__pb2.TickersRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.Tickers.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubscribeTickers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/quantatrade.engine.v1.MarketDataService/SubscribeTickers',
+            engine_dot_proto_dot_engine__pb2.TickersRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.Tickers.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetKlines(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quantatrade.engine.v1.MarketDataService/GetKlines',
+            engine_dot_proto_dot_engine__pb2.KlinesRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.Klines.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubscribeKlines(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/quantatrade.engine.v1.MarketDataService/SubscribeKlines',
+            engine_dot_proto_dot_engine__pb2.KlinesSubscription.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.Klines.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)

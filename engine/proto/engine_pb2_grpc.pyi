@@ -613,3 +613,103 @@ class EventServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
 def add_EventServiceServicer_to_server(servicer: EventServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class MarketDataServiceStub:
+    """What everybody may see, from the engine's own books and trades. Role: market.
+
+    The Subscribe calls never end by themselves. Each sends at most one message for each market (and
+    interval) in `interval_ms`, which the subscriber chooses; in between he is sent nothing, and then
+    the newest state: a slow subscriber skips states, except trades, of which he misses none.
+    """
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> MarketDataServiceAsyncStub: ...
+    SubscribeDepth: _grpc.UnaryStreamMultiCallable[_engine_pb2.DepthRequest, _engine_pb2.DepthUpdate]
+    """Books: first a snapshot of each market, then what changed."""
+    SubscribeBest: _grpc.UnaryStreamMultiCallable[_engine_pb2.BestRequest, _engine_pb2.BestPrices]
+    SubscribeTrades: _grpc.UnaryStreamMultiCallable[_engine_pb2.TradesRequest, _engine_pb2.PublicTrades]
+    GetTickers: _grpc.UnaryUnaryMultiCallable[_engine_pb2.TickersRequest, _engine_pb2.Tickers]
+    SubscribeTickers: _grpc.UnaryStreamMultiCallable[_engine_pb2.TickersRequest, _engine_pb2.Tickers]
+    GetKlines: _grpc.UnaryUnaryMultiCallable[_engine_pb2.KlinesRequest, _engine_pb2.Klines]
+    SubscribeKlines: _grpc.UnaryStreamMultiCallable[_engine_pb2.KlinesSubscription, _engine_pb2.Klines]
+
+@_typing.type_check_only
+class MarketDataServiceAsyncStub(MarketDataServiceStub):
+    """What everybody may see, from the engine's own books and trades. Role: market.
+
+    The Subscribe calls never end by themselves. Each sends at most one message for each market (and
+    interval) in `interval_ms`, which the subscriber chooses; in between he is sent nothing, and then
+    the newest state: a slow subscriber skips states, except trades, of which he misses none.
+    """
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    SubscribeDepth: _aio.UnaryStreamMultiCallable[_engine_pb2.DepthRequest, _engine_pb2.DepthUpdate]  # type: ignore[assignment]
+    """Books: first a snapshot of each market, then what changed."""
+    SubscribeBest: _aio.UnaryStreamMultiCallable[_engine_pb2.BestRequest, _engine_pb2.BestPrices]  # type: ignore[assignment]
+    SubscribeTrades: _aio.UnaryStreamMultiCallable[_engine_pb2.TradesRequest, _engine_pb2.PublicTrades]  # type: ignore[assignment]
+    GetTickers: _aio.UnaryUnaryMultiCallable[_engine_pb2.TickersRequest, _engine_pb2.Tickers]  # type: ignore[assignment]
+    SubscribeTickers: _aio.UnaryStreamMultiCallable[_engine_pb2.TickersRequest, _engine_pb2.Tickers]  # type: ignore[assignment]
+    GetKlines: _aio.UnaryUnaryMultiCallable[_engine_pb2.KlinesRequest, _engine_pb2.Klines]  # type: ignore[assignment]
+    SubscribeKlines: _aio.UnaryStreamMultiCallable[_engine_pb2.KlinesSubscription, _engine_pb2.Klines]  # type: ignore[assignment]
+
+class MarketDataServiceServicer(metaclass=_abc_1.ABCMeta):
+    """What everybody may see, from the engine's own books and trades. Role: market.
+
+    The Subscribe calls never end by themselves. Each sends at most one message for each market (and
+    interval) in `interval_ms`, which the subscriber chooses; in between he is sent nothing, and then
+    the newest state: a slow subscriber skips states, except trades, of which he misses none.
+    """
+
+    @_abc_1.abstractmethod
+    def SubscribeDepth(
+        self,
+        request: _engine_pb2.DepthRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_engine_pb2.DepthUpdate], _abc.AsyncIterator[_engine_pb2.DepthUpdate]]:
+        """Books: first a snapshot of each market, then what changed."""
+
+    @_abc_1.abstractmethod
+    def SubscribeBest(
+        self,
+        request: _engine_pb2.BestRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_engine_pb2.BestPrices], _abc.AsyncIterator[_engine_pb2.BestPrices]]: ...
+
+    @_abc_1.abstractmethod
+    def SubscribeTrades(
+        self,
+        request: _engine_pb2.TradesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_engine_pb2.PublicTrades], _abc.AsyncIterator[_engine_pb2.PublicTrades]]: ...
+
+    @_abc_1.abstractmethod
+    def GetTickers(
+        self,
+        request: _engine_pb2.TickersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.Tickers, _abc.Awaitable[_engine_pb2.Tickers]]: ...
+
+    @_abc_1.abstractmethod
+    def SubscribeTickers(
+        self,
+        request: _engine_pb2.TickersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_engine_pb2.Tickers], _abc.AsyncIterator[_engine_pb2.Tickers]]: ...
+
+    @_abc_1.abstractmethod
+    def GetKlines(
+        self,
+        request: _engine_pb2.KlinesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.Klines, _abc.Awaitable[_engine_pb2.Klines]]: ...
+
+    @_abc_1.abstractmethod
+    def SubscribeKlines(
+        self,
+        request: _engine_pb2.KlinesSubscription,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_engine_pb2.Klines], _abc.AsyncIterator[_engine_pb2.Klines]]: ...
+
+def add_MarketDataServiceServicer_to_server(servicer: MarketDataServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

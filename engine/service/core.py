@@ -107,6 +107,7 @@ class Sequencer:
         self._next_checkpoint = 0.0
         self._next_attempt = 0.0
         self._full: str | None = None  # the writer's own view of `_no_space`
+        self._listeners: list[Callable[[bytes], None]] = []
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self.durable_event_seq = 0
         self.epoch = journal.epoch
@@ -186,6 +187,15 @@ class Sequencer:
         self._waiting_queries += 1
         self._queue.put(_Query(ask, answer))
         return cast("asyncio.Future[T]", answer)
+
+    def listen(self, hear: Callable[[bytes], None]) -> None:
+        """Have the events of every record told from now on, once durable, without a gap."""
+        self._listeners.append(hear)
+
+    def _tell(self, events: bytes) -> None:
+        if not self._halted:
+            for hear in self._listeners:
+                self._loop.call_soon(hear, events)  # the answers of the record go first
 
     async def published_beyond(self, event_seq: int) -> None:
         """Wait until events after `event_seq` are durable."""
@@ -403,6 +413,8 @@ class Sequencer:
         metrics.COMMANDS.inc(count)
         metrics.EVENTS.inc(len(events) // RECORD_BYTES)
         metrics.BATCH_COMMANDS.observe(count)
+        if self._listeners:
+            self._loop.call_soon_threadsafe(self._tell, events)
         return events
 
     def _checkpoint(self) -> None:

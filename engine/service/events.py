@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -62,23 +63,27 @@ class EventService(pb_grpc.EventServiceServicer):
 
     async def Subscribe(
         self, request: pb.SubscribeRequest, context: Context
-    ) -> AsyncIterator[pb.EventBatch]:
+    ) -> AsyncGenerator[pb.EventBatch, None]:
         first = request.from_event_seq
         if not 1 <= first <= self._sequencer.durable_event_seq + 1:
             await self._out_of_range(context, first)
-        async for batch in self._batches(context, first, None):
-            yield batch
+        async with aclosing(self._batches(context, first, None)) as batches:
+            async for batch in batches:
+                yield batch
 
-    async def Read(self, request: pb.ReadRequest, context: Context) -> AsyncIterator[pb.EventBatch]:
+    async def Read(
+        self, request: pb.ReadRequest, context: Context
+    ) -> AsyncGenerator[pb.EventBatch, None]:
         first, last = request.first_event_seq, request.last_event_seq
         if not 1 <= first <= last <= self._sequencer.durable_event_seq:
             await self._out_of_range(context, first, last)
-        async for batch in self._batches(context, first, last):
-            yield batch
+        async with aclosing(self._batches(context, first, last)) as batches:
+            async for batch in batches:
+                yield batch
 
     async def _batches(
         self, context: Context, first: int, last: int | None
-    ) -> AsyncIterator[pb.EventBatch]:
+    ) -> AsyncGenerator[pb.EventBatch, None]:
         """Events from `first` on; without `last` it goes on for ever."""
         if not self._sequencer.started:
             await refuse(context, UnavailableError("the engine is starting", pb.Error.STARTING))

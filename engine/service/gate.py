@@ -7,6 +7,7 @@ themselves know nothing of tokens, but can ask `current_caller` what the caller 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from contextvars import ContextVar
 from typing import Any, Final, TypeAlias
 
@@ -70,12 +71,13 @@ class Gate(aio.ServerInterceptor):  # type: ignore[type-arg] # it takes none whe
 
         async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
             caller = await self._admit(method, context)
-            async for message in behave(request, context):
-                try:
-                    caller.require_token()
-                except CallRefusedError as error:
-                    await refuse(context, error)
-                yield message
+            async with aclosing(behave(request, context)) as messages:
+                async for message in messages:
+                    try:
+                        caller.require_token()
+                    except CallRefusedError as error:
+                        await refuse(context, error)
+                    yield message
 
         codec = {
             "request_deserializer": handler.request_deserializer,

@@ -39,6 +39,8 @@ from engine.service.errors import (
 )
 from engine.service.events import EventService
 from engine.service.gate import Gate
+from engine.service.market.collector import BarCollector
+from engine.service.market_data import MarketDataService
 from engine.service.orders import OrderService
 from engine.service.peers import Peers
 from engine.service.queries import QueryService
@@ -51,7 +53,7 @@ SEND_BYTES_MAX: Final = 256 << 20  # one order may sweep a whole book
 GRACE_S: Final = 2.0
 LAST_WORDS_S: Final = 0.2
 SWITCH_INTERVAL_S: Final = 0.0005  # the writer must not wait 5 ms for the interpreter
-SERVICES: Final = ("OrderService", "AdminService", "QueryService", "EventService")
+SERVICES: Final = tuple(pb.DESCRIPTOR.services_by_name)
 _STANDARD_SERVICES: Final = (health.SERVICE_NAME, reflection.SERVICE_NAME)
 
 TOKENS_CHECK_S: Final = 1.0
@@ -93,6 +95,7 @@ class EngineProcess:
         self._events = EventService(
             config.data_dir, self._sequencer, self._peers, self._fall_behind
         )
+        self._bars = BarCollector(config.data_dir, self._sequencer)
         self._tokens = None if config.token_file is None else Tokens(config.token_file)
         self._server = aio.server(
             interceptors=() if self._tokens is None else (Gate(self._tokens),),
@@ -126,6 +129,7 @@ class EngineProcess:
         except ReplayStoppedError:
             return
         self._sequencer.start(self._kernel)
+        self._bars.start()
         self._snapshots.start()
         missing = self._peers.missing
         if missing:
@@ -176,6 +180,9 @@ class EngineProcess:
         pb_grpc.add_AdminServiceServicer_to_server(AdminService(sequencer), server)
         pb_grpc.add_QueryServiceServicer_to_server(QueryService(sequencer), server)
         pb_grpc.add_EventServiceServicer_to_server(self._events, server)
+        pb_grpc.add_MarketDataServiceServicer_to_server(
+            MarketDataService(sequencer, self._events, self._bars), server
+        )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         package = pb.DESCRIPTOR.package
         reflection.enable_server_reflection(
@@ -242,6 +249,7 @@ class EngineProcess:
         self._sequencer.close("the engine is stopping")
         await self._set_health(health_pb2.HealthCheckResponse.NOT_SERVING)
         await self._sequencer.stop()
+        await self._bars.stop()
         await asyncio.to_thread(self._snapshots.stop)
         await self._server.stop(GRACE_S)
         self._events.close()

@@ -54,6 +54,12 @@ METHOD_ROLES: Final = {
         *("GetBalances", "DumpBalances", "GetOrder", "ListOpenOrders"),
         *("GetTotals", "GetStateHash"),
     ),
+    **_methods(
+        f"{PACKAGE}.MarketDataService",
+        Role.MARKET,
+        *("SubscribeDepth", "SubscribeBest", "SubscribeTrades", "SubscribeTickers"),
+        *("SubscribeKlines", "GetTickers", "GetKlines"),
+    ),
     **_methods(f"{PACKAGE}.EventService", Role.READ, "Subscribe", "Read"),
     **_methods(f"{PACKAGE}.EventService", Role.PEER, "Greet"),
     **_methods(
