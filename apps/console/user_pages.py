@@ -174,7 +174,7 @@ def _of_engine(account: AccountStatement) -> list[tuple[int, str, str, str, str,
             order.order_id,
             account.market_of(order).symbol,
             Side(order.side).name,
-            price_text(order.price_ticks, account.market_of(order)),
+            price_text(order.price_ticks, account.market_of(order)) if order.price_ticks else "",
             quantity_text(order.leaves_lots, account.market_of(order)),
             quantity_text(order.quantity_lots, account.market_of(order)),
         )

@@ -117,18 +117,25 @@ class Levels:
 
 @dataclass(slots=True)
 class _Order:
-    """An order as far as events told of it. `display_lots` 0: all of it is shown."""
+    """An order as far as events told of it. Of an iceberg the book shows `shown_lots`, of any other
+    all that it leaves."""
 
     price_ticks: int
     leaves_lots: int
-    display_lots: int
+    shown_lots: int
+    is_iceberg: bool = False
 
-    @property
-    def shown_lots(self) -> int:
-        """What the book shows of it when it comes to rest."""
-        if not self.display_lots:
-            return self.leaves_lots
-        return min(self.display_lots, self.leaves_lots)
+    def take(self, lots: int) -> int:
+        """Trade as taker or lose lots on the way; return by how much what it shows changed."""
+        before = self.shown_lots
+        self.leaves_lots -= lots
+        self.shown_lots = min(before, self.leaves_lots)
+        return self.shown_lots - before
+
+    def give(self, lots: int, refilled_lots: int) -> None:
+        """Trade as maker."""
+        self.leaves_lots -= lots
+        self.shown_lots += refilled_lots - lots
 
 
 class MarketBook:
@@ -232,10 +239,12 @@ class MarketBook:
         self, header: EventHeader, body: OrderAccepted, side: Side, *, is_news: bool
     ) -> None:
         of_order, display_lots = self._display
+        is_iceberg = of_order == body.order_id and display_lots > 0
         order = _Order(
             price_ticks=body.price_ticks,
             leaves_lots=body.quantity_lots,
-            display_lots=display_lots if of_order == body.order_id else 0,
+            shown_lots=min(display_lots, body.quantity_lots) if is_iceberg else body.quantity_lots,
+            is_iceberg=is_iceberg,
         )
         if header.flags & EventFlag.PARKED:
             self._parked[body.order_id] = (order, rests(body.terms))
@@ -249,7 +258,8 @@ class MarketBook:
         if order is None:
             self._is_stale = self._is_stale or is_news  # whether it may rest is not known
         elif may_rest:
-            order.price_ticks, order.leaves_lots = change.price_ticks, change.leaves_lots
+            order.take(order.leaves_lots - change.leaves_lots)
+            order.price_ticks = change.price_ticks
             self._rest(change.order_id, order, side, is_news=is_news)
         else:
             self._passing = change.order_id
@@ -265,15 +275,14 @@ class MarketBook:
         taker = self._orders.get(trade.taker_order_id)
         lots = trade.quantity_lots
         if maker is not None:
-            maker.leaves_lots -= lots
+            maker.give(lots, trade.maker_refilled_lots)
         if is_news:
             price_ticks = trade.price_ticks if maker is None else maker.price_ticks
             self._sides[maker_side].add(price_ticks, trade.maker_refilled_lots - lots)
         if taker is not None:
-            before = taker.shown_lots
-            taker.leaves_lots -= lots
+            shown = taker.take(lots)
             if is_news:
-                self._sides[taker_side].add(taker.price_ticks, taker.shown_lots - before)
+                self._sides[taker_side].add(taker.price_ticks, shown)
         if header.flags & EventFlag.MAKER_DONE:
             self._orders.pop(trade.maker_order_id, None)
         if header.flags & EventFlag.DONE:
@@ -294,28 +303,33 @@ class MarketBook:
             return  # it never rested
         known = self._orders.get(change.order_id)
         was_at, was_shown, shown = change.price_ticks, change.was_shown_lots, change.shown_lots
+        is_told = bool(was_shown or shown)  # what the book shows of an iceberg
         if known is not None:
             was_at = known.price_ticks
-            if not was_shown and not shown:
+            if not is_told:
                 was_shown = known.shown_lots
-                shown = min(known.display_lots or change.leaves_lots, change.leaves_lots)
-        elif not was_shown and not shown:
+                shown = change.leaves_lots
+                if known.is_iceberg:  # it is under way, as taker
+                    shown = min(was_shown, shown)
+        elif not is_told:
             was_shown, shown = change.leaves_lots + change.removed_lots, change.leaves_lots
+        now = _Order(
+            price_ticks=change.price_ticks,
+            leaves_lots=change.leaves_lots,
+            shown_lots=shown,
+            is_iceberg=is_told or (known is not None and known.is_iceberg),
+        )
         if header.flags & EventFlag.DONE:
             self._orders.pop(change.order_id, None)
-        elif known is not None:
-            known.price_ticks, known.leaves_lots = change.price_ticks, change.leaves_lots
-        elif header.type in _PRICED:
-            self._orders[change.order_id] = _Order(
-                price_ticks=change.price_ticks,
-                leaves_lots=change.leaves_lots,
-                display_lots=change.shown_lots,
-            )
-            self._is_stale = self._is_stale or is_news  # where it stood is not known
+        elif known is not None or header.type in _PRICED:
+            self._orders[change.order_id] = now
+        if not is_news:
             return
-        if is_news and not self._is_stale:
-            self._sides[side].add(was_at, -was_shown)
-            self._sides[side].add(change.price_ticks, shown)
+        if known is None and header.type in _PRICED and not header.flags & EventFlag.DONE:
+            self._is_stale = True  # where it stood is not known
+            return
+        self._sides[side].add(was_at, -was_shown)
+        self._sides[side].add(change.price_ticks, shown)
 
 
 def rests(terms: int) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import Any
 
 from apps.realtime.hub import Hub
@@ -68,7 +69,7 @@ class Feed:
         found = self.kernel.open_orders(user_id)
         return OpenOrders(
             event_seq=self.kernel.event_seq,
-            orders=tuple(OpenOrder(**order._asdict()) for order in found),
+            orders=tuple(OpenOrder(**_known(OpenOrder, order)) for order in found),
         )
 
     def balances(self, user_id: int) -> Balances:
@@ -90,10 +91,16 @@ class Feed:
         return StreamBatch(epoch, first, last, bytes(32), packed)
 
 
+def _known(kind: type[Any], view: Any) -> dict[str, Any]:
+    """The fields of a kernel's view that the client's type has, too."""
+    names = {field.name for field in fields(kind)}
+    return {name: value for name, value in view._asdict().items() if name in names}
+
+
 def _market(view: Any) -> Market:
-    fields = view._asdict()
-    flags = CommandFlag(fields.pop("fee_flags"))
+    stated = _known(Market, view)
+    flags = CommandFlag(view.fee_flags)
     per_lot = CommandFlag.FEE_PER_LOT in flags
     return Market(
-        **fields, fee_in_quote=per_lot or CommandFlag.FEE_IN_QUOTE in flags, fee_per_lot=per_lot
+        **stated, fee_in_quote=per_lot or CommandFlag.FEE_IN_QUOTE in flags, fee_per_lot=per_lot
     )
