@@ -22,6 +22,7 @@ class Form(NamedTuple):
 
 
 _MONEY: Final = Form(("user_id", "asset_id", "amount", "request_id", "text"))
+_END_OF_HOLD: Final = Form(("user_id", "request_id"))
 _OF_AN_ORDER: Final = ("market_id", "user_id", "order_id", "request_id")
 _PLACE: Final = Form(
     (
@@ -42,13 +43,17 @@ FORMS: Final[dict[int, Form]] = {
     CommandType.SET_MARKET_FEES: Form(("market_id", "amount", "ceiling")),
     CommandType.SET_MARKET_STATE: Form(("market_id", "quantity")),
     CommandType.ADD_USER: Form(("user_id",)),
-    CommandType.SET_USER_STATUS: Form(("user_id", "quantity")),
+    CommandType.SET_USER_STATUS: Form(("user_id", "quantity"), int(CommandFlag.CANCEL_RESTING)),
     CommandType.DEPOSIT: _MONEY,
     CommandType.WITHDRAW: _MONEY,
     CommandType.ADJUST: _MONEY,
     CommandType.SET_TRADE_GROUP: Form(("user_id", "quantity")),
     CommandType.TRANSFER_LEG: _MONEY,
     CommandType.TRANSFER: Form(("quantity", "request_id")),
+    CommandType.HOLD: _MONEY,
+    CommandType.SETTLE_HOLD: _END_OF_HOLD,
+    CommandType.RELEASE_HOLD: _END_OF_HOLD,
+    CommandType.SET_KILL_SWITCH: Form(("market_id", "user_id", "quantity")),
     CommandType.PLACE: _PLACE,
     CommandType.PLACE_LEG: _PLACE,
     CommandType.CANCEL: Form(
@@ -63,6 +68,9 @@ FORMS: Final[dict[int, Form]] = {
     CommandType.AMEND: Form((*_OF_AN_ORDER, "price", "quantity")),
     CommandType.REDUCE: Form((*_OF_AN_ORDER, "quantity")),
     CommandType.MOVE: Form((*_OF_AN_ORDER, "price"), int(CommandFlag.REQUEUE)),
+    CommandType.CANCEL_ALL: Form(
+        ("market_id", "user_id", "quantity", "request_id"), int(CommandFlag.OPERATOR)
+    ),
     CommandType.CHECKPOINT: Form(()),
     CommandType.TICK: Form(()),
     CommandType.SET_DEADMAN: Form(("user_id", "quantity")),

@@ -74,6 +74,14 @@ class LevelView(NamedTuple):
     orders: int
 
 
+class HoldView(NamedTuple):
+    request_id: bytes
+    user_id: int
+    asset_id: int
+    amount_atoms: int
+    reference: str
+
+
 class TotalsView(NamedTuple):
     asset_id: int
     held_atoms: int
@@ -156,6 +164,9 @@ class Kernel(StateSource, Protocol):
 
     def book(self, market_id: int, depth: int) -> tuple[list[LevelView], list[LevelView]] | None:
         """(bids, asks), best first; None for an unknown market."""
+
+    def holds(self) -> list[HoldView]:
+        """The open ones, by request id as bytes."""
 
     def totals(self) -> list[TotalsView]:
         """By asset id; `held_atoms` counted afresh over all accounts."""

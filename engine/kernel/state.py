@@ -173,6 +173,31 @@ class StpRow(NamedTuple):
     mode: int
 
 
+HOLD_IS_OPEN: Final = 1
+HOLD_IS_SETTLED: Final = 2
+HOLD_IS_RELEASED: Final = 3
+
+
+class HoldRow(NamedTuple):
+    """A hold that was ever made; by request id as bytes. `state` is HOLD_IS_*; `last_event_seq`
+    of its end, 0 while it is open."""
+
+    request_id: bytes
+    user_id: int
+    asset_id: int
+    amount_atoms: int
+    state: int
+    last_event_seq: int
+    text: bytes
+
+
+class KillRow(NamedTuple):
+    """A kill switch that is on, of a user or a market (neither: all); by these."""
+
+    user_id: int
+    market_id: int
+
+
 class DraftRow(NamedTuple):
     """One leg that waits for the command that takes it, as it came."""
 
@@ -215,6 +240,8 @@ SECTIONS: Final = (
     Section(b"PRKD", "parked orders", OrderRow, struct.Struct("<16q40s"), 1),
     Section(b"XTRA", "order terms", TermsRow, struct.Struct("<10q"), 1),
     Section(b"WTCH", "watches", WatchRow, struct.Struct("<7q"), 1),
+    Section(b"HOLD", "holds", HoldRow, struct.Struct("<16s5q40s"), 1),
+    Section(b"KILL", "kill switches", KillRow, struct.Struct("<2q"), 2),
 )
 LAYOUT_HASH: Final = hashlib.sha256(
     repr(

@@ -20,6 +20,7 @@ from engine.kernel.codes import (
     ORDER_AMENDED,
     ORDER_CANCELED,
     OVERFLOW,
+    POST_ONLY,
     PRICE_ABOVE_CEILING,
     PRICE_FILTER,
     UNKNOWN_MARKET,
@@ -29,6 +30,7 @@ from engine.kernel.codes import (
 from engine.kernel.compiled.accounts import available_in, lock
 from engine.kernel.compiled.events import emit_changed
 from engine.kernel.compiled.fees import bid_hold, higher, notional_of, product
+from engine.kernel.compiled.gates import entry_refusal, owner_refusal
 from engine.kernel.compiled.layout import (
     CommandPtr,
     CorePtr,
@@ -43,7 +45,7 @@ from engine.kernel.compiled.levels import dequeue, enqueue, key_of, reserve_sect
 from engine.kernel.compiled.lookups import find_market
 from engine.kernel.compiled.matching import end_order, fit_reserve, held_account, match, survey
 from engine.kernel.compiled.memory import reserve_events
-from engine.kernel.compiled.placing import entry_refusal, is_within_price_filter
+from engine.kernel.compiled.placing import is_within_price_filter
 
 
 @cython.cfunc
@@ -64,14 +66,16 @@ def amend(core: CorePtr, command: CommandPtr, user: u32, index: u32) -> u32:
     if price == order.price and quantity == terms.quantity:
         return NOTHING_CHANGES
     leaves: i64 = order.leaves - terms.quantity + quantity
-    if leaves <= 0:
+    is_smaller_only: cython.bint = price == order.price and leaves < order.leaves
+    reason: u32
+    if is_smaller_only or leaves <= 0:
+        reason = owner_refusal(core, core.markets + market_index)
+    else:
+        reason = entry_refusal(core, command, user, market_index)
+    if leaves <= 0 and not reason:
         dequeue(core, index)
         end_order(core, index, ORDER_CANCELED, 0, OK)
         return OK
-    reason: u32 = OK
-    is_smaller_only: cython.bint = price == order.price and leaves < order.leaves
-    if not is_smaller_only:
-        reason = entry_refusal(core, user, market_index)
     if not reason:
         reason = amend_refusal(core, index, price, quantity, leaves)
     if reason:
@@ -133,7 +137,8 @@ def renew(core: CorePtr, index: u32, price: i64, quantity: i64, leaves: i64) -> 
     crosses: cython.bint = (
         price != order.price and side_of(core, order.market, not order.is_bid).best_key >= key
     )
-    if crosses and order.order_type == LIMIT_MAKER:
+    is_post_only: cython.bint = core.markets[order.market].state == POST_ONLY
+    if crosses and (order.order_type == LIMIT_MAKER or is_post_only):
         return WOULD_TAKE
     more: i64 = amended_hold(core, index, price, leaves) - order.reserved
     if more > available_in(core, held_account(core, index)):

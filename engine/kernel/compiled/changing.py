@@ -23,6 +23,7 @@ from engine.kernel.codes import (
     ORDER_MOVED,
     ORDER_REDUCED,
     OVERFLOW,
+    POST_ONLY,
     PRICE_ABOVE_CEILING,
     PRICE_FILTER,
     UNKNOWN_ORDER,
@@ -31,6 +32,7 @@ from engine.kernel.codes import (
 from engine.kernel.compiled.accounts import available_in, lock
 from engine.kernel.compiled.events import emit_changed
 from engine.kernel.compiled.fees import bid_hold, notional_of
+from engine.kernel.compiled.gates import entry_refusal
 from engine.kernel.compiled.layout import (
     BookSidePtr,
     CommandPtr,
@@ -46,7 +48,7 @@ from engine.kernel.compiled.levels import dequeue, enqueue, key_of, reserve_sect
 from engine.kernel.compiled.lookups import find_market
 from engine.kernel.compiled.matching import end_order, fit_reserve, match, survey, take_out
 from engine.kernel.compiled.memory import reserve_events
-from engine.kernel.compiled.placing import entry_refusal, is_within_price_filter
+from engine.kernel.compiled.placing import is_within_price_filter
 from engine.kernel.compiled.symbols import EVENTS_PER_COMMAND
 
 
@@ -142,7 +144,7 @@ def hold_anew(core: CorePtr, index: u32, price: i64) -> cython.void:
 def move(core: CorePtr, command: CommandPtr, user: u32, index: u32) -> u32:
     """Send an order to the back of another level, where it may trade as a taker."""
     market_index: u32 = find_market(core, command.market_id)
-    reason: u32 = entry_refusal(core, user, market_index)
+    reason: u32 = entry_refusal(core, command, user, market_index)
     if reason:
         return reason
     order: OrderPtr = core.orders + index
@@ -154,7 +156,7 @@ def move(core: CorePtr, command: CommandPtr, user: u32, index: u32) -> u32:
         return reason
     opposite: BookSidePtr = side_of(core, market_index, not order.is_bid)
     crosses: cython.bint = opposite.best_key >= key_of(not order.is_bid, command.price)
-    if crosses and order.order_type == LIMIT_MAKER:
+    if crosses and (order.order_type == LIMIT_MAKER or market.state == POST_ONLY):
         return WOULD_TAKE
     if order.is_bid and not order.ceiling and not can_hold(core, index, command.price):
         return INSUFFICIENT_BALANCE

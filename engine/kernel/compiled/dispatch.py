@@ -14,9 +14,10 @@ from engine.kernel.codes import (
     ADD_USER,
     ADJUST,
     ASSET_ID_MAX,
+    CANCEL_ALL,
     CHECKPOINT,
     DEPOSIT,
-    HALT,
+    HOLD,
     HOUSE_USER_ID,
     LEGS_MAX,
     MALFORMED,
@@ -24,18 +25,21 @@ from engine.kernel.codes import (
     PLACE,
     PLACE_LEG,
     QUOTE,
+    RELEASE_HOLD,
+    SET_KILL_SWITCH,
     SET_MARKET_FEES,
     SET_MARKET_FILTERS,
     SET_MARKET_STATE,
     SET_SESSION,
     SET_TRADE_GROUP,
     SET_USER_STATUS,
+    SETTLE_HOLD,
     TICK,
-    TRADING,
     TRANSFER,
     TRANSFER_LEG,
     UNKNOWN_MARKET,
 )
+from engine.kernel.compiled.controls import set_kill_switch, set_user_status
 from engine.kernel.compiled.drafts import is_leg, take_leg
 from engine.kernel.compiled.events import emit_refused
 from engine.kernel.compiled.extras import reserve_extras
@@ -45,9 +49,9 @@ from engine.kernel.compiled.funds import (
     move_money,
     open_user,
     set_trade_group,
-    set_user_status,
 )
-from engine.kernel.compiled.layout import CommandPtr, CorePtr, FormPtr, MarketPtr, u32, u64
+from engine.kernel.compiled.holds import end_hold, make_hold, reserve_holds
+from engine.kernel.compiled.layout import CommandPtr, CorePtr, FormPtr, MarketPtr, i64, u32, u64
 from engine.kernel.compiled.listing import (
     add_asset,
     add_market,
@@ -58,8 +62,8 @@ from engine.kernel.compiled.listing import (
 from engine.kernel.compiled.lookups import find_market
 from engine.kernel.compiled.memory import reserve_quotes, reserve_slice
 from engine.kernel.compiled.quoting import note_quote_ids
-from engine.kernel.compiled.requests import apply_order_command
-from engine.kernel.compiled.symbols import COMMAND_TYPES, POOL_ITEMS_MIN
+from engine.kernel.compiled.requests import apply_cancel_all, apply_order_command
+from engine.kernel.compiled.symbols import ASK_COLUMNS, COMMAND_TYPES, POOL_ITEMS_MIN
 from engine.kernel.compiled.texts import is_plain_text
 from engine.kernel.compiled.timers import reserve_timers
 from engine.kernel.compiled.timing import apply_timing, reserve_watch
@@ -78,6 +82,23 @@ def apply_admin(core: CorePtr, command: CommandPtr) -> u32:
         return take_leg(core, command) if is_plain_text(command.text) else MALFORMED
     if kind == TRANSFER:
         return transfer(core, command)
+    if kind == HOLD:
+        return make_hold(core, command)
+    if kind in (SETTLE_HOLD, RELEASE_HOLD):
+        return end_hold(core, command)
+    return apply_control(core, command)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def apply_control(core: CorePtr, command: CommandPtr) -> u32:
+    """Apply a command that lists something, or says who may do what."""
+    kind: u32 = command.kind
+    if kind == CANCEL_ALL:
+        return apply_cancel_all(core, command)
+    if kind == SET_KILL_SWITCH:
+        return set_kill_switch(core, command)
     if kind == PLACE_LEG:
         form: u32 = place_form(command)
         return form if form else take_leg(core, command)
@@ -95,10 +116,17 @@ def apply_admin(core: CorePtr, command: CommandPtr) -> u32:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
+def is_settable_state(core: CorePtr, state: i64) -> cython.bint:
+    return 0 < state < 16 and core.state_matrix[state * ASK_COLUMNS + ASK_COLUMNS - 1] != 0
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
 def apply_setting(core: CorePtr, command: CommandPtr) -> u32:
     """Apply a command that sets something of a market."""
     kind: u32 = command.kind
-    if kind == SET_MARKET_STATE and (command.quantity < TRADING or command.quantity > HALT):
+    if kind == SET_MARKET_STATE and not is_settable_state(core, command.quantity):
         return MALFORMED
     index: u32 = find_market(core, command.market_id)
     if not index:
@@ -127,7 +155,7 @@ def apply_command(core: CorePtr, command: CommandPtr) -> cython.void:
     if command.kind == QUOTE:
         note_quote_ids(core, command)
     if has_form(core, command):
-        if PLACE <= command.kind <= QUOTE:
+        if PLACE <= command.kind <= QUOTE and command.kind != CANCEL_ALL:
             reason = apply_order_command(core, command)
         elif TICK <= command.kind <= SET_SESSION:
             reason = apply_timing(core, command)
@@ -168,6 +196,7 @@ def reserve_for(core: CorePtr, commands: CommandPtr, count: u64) -> cython.bint:
     money: u64 = 0
     transfers: u64 = 0
     quotes: u64 = 0
+    holds: u64 = 0
     place: u64
     for place in range(count):
         kind: u32 = commands[place].kind
@@ -175,7 +204,11 @@ def reserve_for(core: CorePtr, commands: CommandPtr, count: u64) -> cython.bint:
         user_adds += kind == ADD_USER
         money += DEPOSIT <= kind <= ADJUST
         transfers += kind == TRANSFER
-    return reserve_slice(core, count + quotes, user_adds, money + transfers, transfers * LEGS_MAX)
+        holds += kind == HOLD
+    money += transfers + holds
+    return reserve_holds(core, holds) and reserve_slice(
+        core, count + quotes, user_adds, money, transfers * LEGS_MAX
+    )
 
 
 @cython.cfunc
@@ -184,6 +217,7 @@ def reserve_for(core: CorePtr, commands: CommandPtr, count: u64) -> cython.bint:
 def open_core(core: CorePtr) -> cython.bint:
     """Make an empty kernel with only the house in it. False if memory ends."""
     memset(core, 0, cython.sizeof(core[0]))
+    core.hold_top = 1
     core.order_top = core.level_top = core.chunk_top = core.account_top = 1
     core.extra_top = core.watch_top = core.timer_top = 1
     core.user_top = core.market_top = core.asset_top = core.quote_top = 1
@@ -228,6 +262,8 @@ def close_core(core: CorePtr) -> cython.void:
     free(core.markets)
     free(core.assets)
     free(core.business)
+    free(core.holds)
+    free(core.hold_table.slots)
     free(core.market_of_id)
     free(core.asset_of_id)
     free(core.forms)

@@ -27,13 +27,11 @@ from engine.kernel.codes import (
     OVERFLOW,
     REQUEST_ID_REQUIRED,
     REQUEST_ID_REUSED,
-    SUSPENDED,
     TRADE_GROUP_SET,
     UNKNOWN_ASSET,
     UNKNOWN_USER,
     USER_ADDED,
     USER_ID_MAX,
-    USER_STATUS_SET,
     WITHDRAW,
 )
 from engine.kernel.compiled.accounts import available_in, credit, find_account, open_account
@@ -47,7 +45,6 @@ from engine.kernel.compiled.layout import (
     EventPtr,
     UserPtr,
     i64,
-    u8,
     u32,
     u64,
 )
@@ -95,22 +92,6 @@ def emit_user(core: CorePtr, kind: u32, user_id: i64, status: i64) -> cython.voi
     event: EventPtr = emit_clear(core, kind, 0)
     event.body[0] = user_id
     event.body[1] = status
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
-def set_user_status(core: CorePtr, command: CommandPtr) -> u32:
-    if command.quantity < ACTIVE or command.quantity > SUSPENDED:
-        return MALFORMED
-    index: u32 = find_user(core, command.user_id)
-    if not index:
-        return UNKNOWN_USER
-    if core.users[index].status == command.quantity:
-        return NOTHING_CHANGES
-    core.users[index].status = cython.cast(u8, command.quantity)
-    emit_user(core, USER_STATUS_SET, command.user_id, command.quantity)
-    return OK
 
 
 @cython.cfunc

@@ -15,6 +15,7 @@ from cython.cimports.libc.string import memcpy
 
 from engine.kernel import forms as form_tables
 from engine.kernel import interface, state
+from engine.kernel import states as state_tables
 from engine.kernel.codes import HOUSE_USER_ID, INT64_MAX, RECORD_BYTES
 from engine.kernel.compiled.checkpoint import make_checkpoint
 from engine.kernel.compiled.dispatch import apply_slice, close_core, open_core, reserve_for
@@ -36,6 +37,7 @@ from engine.kernel.compiled.packing import (
     account_bytes,
     business_bytes,
     draft_bytes,
+    hold_bytes,
     order_bytes,
     terms_bytes,
     user_bytes,
@@ -51,6 +53,8 @@ from engine.kernel.compiled.restoring import (
     restore_business,
     restore_draft,
     restore_groups,
+    restore_holds,
+    restore_kills,
     restore_market,
     restore_modes,
     restore_orders,
@@ -63,6 +67,8 @@ from engine.kernel.compiled.rows import (
     asset_rows,
     balance_views,
     group_rows,
+    hold_views,
+    kill_rows,
     level_indices,
     level_views,
     market_indices,
@@ -72,7 +78,13 @@ from engine.kernel.compiled.rows import (
     totals_views,
     user_indices,
 )
-from engine.kernel.compiled.symbols import CHUNK_LEVELS, HOUSE, SHORT_SLICE_COMMANDS, SLICE_COMMANDS
+from engine.kernel.compiled.symbols import (
+    ASK_COLUMNS,
+    CHUNK_LEVELS,
+    HOUSE,
+    SHORT_SLICE_COMMANDS,
+    SLICE_COMMANDS,
+)
 from engine.kernel.compiled.tables import find
 from engine.kernel.compiled.timers import next_timer
 from engine.kernel.limits import DEFAULT_LIMITS
@@ -117,6 +129,11 @@ class CompiledKernel:
         self.core.accounts_max = limits.accounts_max
         self.core.users_max = limits.users_max
         self.core.business_ids_max = limits.business_ids_max
+        for market_state, row in state_tables.MATRIX.items():
+            for ask, reason in row.items():
+                self.core.state_matrix[market_state * ASK_COLUMNS + ask] = reason
+            settable = market_state in state_tables.SETTABLE
+            self.core.state_matrix[market_state * ASK_COLUMNS + ASK_COLUMNS - 1] = settable
         for kind, form in form_tables.FORMS.items():
             words = forbidden_words(form)
             word: u32
@@ -327,6 +344,9 @@ class CompiledKernel:
                     yield index
                     index = self.core.orders[index].next
 
+    def holds(self):
+        return hold_views(cython.address(self.core))
+
     def totals(self):
         return totals_views(cython.address(self.core))
 
@@ -358,6 +378,9 @@ class CompiledKernel:
         yield 0, b""
         yield self.core.extra_table.count, terms_bytes(core)
         yield self.core.watch_table.count, watch_bytes(core)
+        yield self.core.hold_top - 1, hold_bytes(core)
+        killed = kill_rows(core)
+        yield len(killed), killed
 
     def load_state(self, state_):
         """Take over a packed state; only a kernel that has applied nothing may."""
@@ -377,6 +400,8 @@ class CompiledKernel:
         restore_modes(core, state_)
         restore_quotes(core, state_)
         restore_business(core, bytes(state_.packed(b"BSNS")))
+        restore_holds(core, bytes(state_.packed(b"HOLD")))
+        restore_kills(core, state_)
         restore_draft(core, bytes(state_.packed(b"DRFT")))
         restore_terms(core, bytes(state_.packed(b"XTRA")))
         restore_watches(core, bytes(state_.packed(b"WTCH")))

@@ -178,6 +178,7 @@ Market = cython.struct(
     fingerprint=u64,
     text=u64[5],
     market_id=u32,
+    gate=u32,
     base_asset_id=u32,
     quote_asset_id=u32,
     house_base=u32,
@@ -214,13 +215,15 @@ Remembered = cython.struct(
 )
 RememberedPtr = cython.typedef(cython.pointer(Remembered))
 
-# `window`: a ring of `window_count` entries, the oldest at `window_start` once it is full.
+# `gate`: the GATE_* bits of `symbols`. `window`: a ring of `window_count` entries, the oldest at
+# `window_start` once it is full.
 User = cython.struct(
     user_id=i64,
     first_event_seq=i64,
     trade_group=i64,
     window=RememberedPtr,
     first_account=u32,
+    gate=u32,
     status=u8,
     window_start=u8,
     window_count=u8,
@@ -231,6 +234,24 @@ UserPtr = cython.typedef(cython.pointer(User))
 # A money command remembered for ever; `first_event_seq` 0 marks a free slot.
 BusinessId = cython.struct(request_low=u64, request_high=u64, fingerprint=u64, first_event_seq=i64)
 BusinessIdPtr = cython.typedef(cython.pointer(BusinessId))
+
+# A hold that was ever made, known by its business id.
+Hold = cython.struct(
+    request_low=u64,
+    request_high=u64,
+    user_id=i64,
+    amount=i64,
+    last_event_seq=i64,
+    text=u64[5],
+    asset_id=u32,
+    state=u32,
+)
+HoldPtr = cython.typedef(cython.pointer(Hold))
+
+# Which open orders a mass cancel means (0: any; `side` = 1 + Side; `is_owner`: only where the
+# market lets him), and those that it found: pairs of order id and index.
+Picked = cython.struct(pairs=WordPtr, count=u64, user=u32, market=u32, side=u32, is_owner=u32)
+PickedPtr = cython.typedef(cython.pointer(Picked))
 
 # Open addressing with linear probing: `value` 0 marks a free slot, size is a power of two.
 Slot = cython.struct(key=u64, value=u32, spare=u32)
@@ -297,7 +318,12 @@ Core = cython.struct(
     asset_capacity=u32,
     draft=Command[8],
     draft_count=u32,
-    draft_spare=u32,
+    gate=u32,
+    state_matrix=u8[256],
+    holds=HoldPtr,
+    hold_table=Table,
+    hold_top=u32,
+    hold_capacity=u32,
     business_count=u64,
     business_mask=u64,
     open_orders_max=u64,

@@ -13,8 +13,10 @@ from engine.kernel.codes import (
     ASSET_ADDED,
     ASSET_CODE_CHARS_MAX,
     ASSET_ID_MAX,
+    BY_OPERATOR,
     CAPACITY,
     DECIMALS_MAX,
+    DELISTED,
     FEE_IN_QUOTE,
     FEE_PER_LOT,
     FEE_PER_LOT_MAX,
@@ -28,9 +30,11 @@ from engine.kernel.codes import (
     INVALID_SYMBOL,
     INVALID_TICK_OR_LOT,
     MARKET_ADDED,
+    MARKET_DELISTED,
     MARKET_FEES_SET,
     MARKET_FILTERS_SET,
     MARKET_ID_MAX,
+    MARKET_STATE,
     MARKET_STATE_SET,
     NOTHING_CHANGES,
     OK,
@@ -41,9 +45,11 @@ from engine.kernel.codes import (
     UNKNOWN_MARKET,
 )
 from engine.kernel.compiled.accounts import find_account, open_account
+from engine.kernel.compiled.controls import cancel_picked, pick_orders
 from engine.kernel.compiled.events import emit_clear, emit_replayed, put_text
 from engine.kernel.compiled.fees import product
 from engine.kernel.compiled.forms import fingerprint_of
+from engine.kernel.compiled.gates import enter_state
 from engine.kernel.compiled.layout import (
     AssetPtr,
     CommandPtr,
@@ -51,8 +57,8 @@ from engine.kernel.compiled.layout import (
     EventPtr,
     Market,
     MarketPtr,
+    Picked,
     i64,
-    u8,
     u32,
     u64,
 )
@@ -295,15 +301,24 @@ def set_market_fees(core: CorePtr, command: CommandPtr, market: MarketPtr) -> u3
 def set_market_state(core: CorePtr, command: CommandPtr, market: MarketPtr) -> u32:
     if market.state == command.quantity:
         return NOTHING_CHANGES
+    if market.state == DELISTED:
+        return MARKET_DELISTED
     index: u32 = find_market(core, market.market_id)
     old_state: u32 = market.state
+    picked: Picked
+    picked.market = index
+    picked.user = picked.side = picked.is_owner = 0
+    if command.quantity == DELISTED and not pick_orders(core, cython.address(picked)):
+        return OK
     if command.quantity == HALT:
         stand_still(core, index)
     elif old_state == HALT and not reserve_timers(core, core.extra_top):
         core.is_out_of_memory = 1
         return OK
-    market.state = cython.cast(u8, command.quantity)
+    enter_state(market, cython.cast(u32, command.quantity))
     emit_clear(core, MARKET_STATE_SET, market.market_id).body[0] = command.quantity
     if old_state == HALT:
         go_on(core, index)
+    if command.quantity == DELISTED:
+        cancel_picked(core, cython.address(picked), BY_OPERATOR, MARKET_STATE)
     return OK

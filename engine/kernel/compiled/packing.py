@@ -19,6 +19,7 @@ from engine.kernel.compiled.layout import (
     ChunkPtr,
     CorePtr,
     ExtraPtr,
+    HoldPtr,
     OrderPtr,
     RememberedPtr,
     TermsPtr,
@@ -34,6 +35,7 @@ from engine.kernel.compiled.rows import market_indices
 from engine.kernel.compiled.symbols import (
     ACCOUNT_WORDS,
     BUSINESS_WORDS,
+    HOLD_WORDS,
     MAKER,
     ORDER_WORDS,
     TAKER,
@@ -54,6 +56,7 @@ for section, words in (
     (b"BSNS", BUSINESS_WORDS),
     (b"XTRA", TERMS_WORDS),
     (b"WTCH", WATCH_WORDS),
+    (b"HOLD", HOLD_WORDS),
 ):
     size = next(each.layout.size for each in state.SECTIONS if each.tag == section)
     assert size == words * WORD_BYTES, f"rows of {section!r} are not packed as stated"
@@ -291,4 +294,27 @@ def watch_bytes(core: CorePtr) -> bytes:
         words[6] = watch.session_due
         words += WATCH_WORDS
     sort_by_two_ids(words_of(packed), core.watch_table.count, WATCH_WORDS * WORD_BYTES)
+    return packed
+
+
+@cython.cfunc
+def hold_bytes(core: CorePtr) -> bytes:
+    """Return all holds that were ever made by request id."""
+    packed = empty_rows(core.hold_top - 1, HOLD_WORDS)
+    words: WordPtr = words_of(packed)
+    index: u32
+    word: u32
+    for index in range(1, core.hold_top):
+        hold: HoldPtr = core.holds + index
+        words[0] = cython.cast(i64, hold.request_low)
+        words[1] = cython.cast(i64, hold.request_high)
+        words[2] = hold.user_id
+        words[3] = hold.asset_id
+        words[4] = hold.amount
+        words[5] = hold.state
+        words[6] = hold.last_event_seq
+        for word in range(5):
+            words[7 + word] = cython.cast(i64, hold.text[word])
+        words += HOLD_WORDS
+    sort_by_request_id(words_of(packed), core.hold_top - 1, HOLD_WORDS * WORD_BYTES)
     return packed

@@ -9,7 +9,6 @@ Invariant: an accepted order has its whole reserve locked before it meets the bo
 import cython
 
 from engine.kernel.codes import (
-    ACTIVE,
     BID,
     BUDGET,
     CAPACITY,
@@ -28,7 +27,6 @@ from engine.kernel.codes import (
     LIMIT_MAKER,
     LOT_SIZE,
     MARKET,
-    MARKET_NOT_TRADING,
     NOTIONAL,
     OK,
     ORDER_ACCEPTED,
@@ -36,10 +34,7 @@ from engine.kernel.codes import (
     OVERFLOW,
     PRICE_FILTER,
     TIME_IN_FORCE,
-    TRADING,
-    UNKNOWN_MARKET,
     UNKNOWN_SESSION,
-    USER_SUSPENDED,
     WOULD_TAKE,
 )
 from engine.kernel.compiled.accounts import available_in, find_account, lock, open_account
@@ -59,6 +54,7 @@ from engine.kernel.compiled.fees import (
     product,
     with_sweep_fee,
 )
+from engine.kernel.compiled.gates import entry_refusal
 from engine.kernel.compiled.layout import (
     CommandPtr,
     CorePtr,
@@ -81,19 +77,6 @@ from engine.kernel.compiled.memory import reserve_events
 from engine.kernel.compiled.symbols import EVENTS_PER_COMMAND, MAKER, TAKER, TRAIT_AMOUNT
 from engine.kernel.compiled.tables import home_of, insert, next_match
 from engine.kernel.compiled.texts import copy_text, has_text, is_same_text, text_key
-
-
-@cython.cfunc
-@cython.inline
-@cython.nogil
-@cython.exceptval(check=False)
-def entry_refusal(core: CorePtr, user: u32, market: u32) -> u32:
-    """Whether this user may enter or move orders in this market now."""
-    if not market:
-        return UNKNOWN_MARKET
-    if core.users[user].status != ACTIVE:
-        return USER_SUSPENDED
-    return OK if core.markets[market].state == TRADING else MARKET_NOT_TRADING
 
 
 @cython.cfunc
@@ -253,7 +236,7 @@ def lacks_room(core: CorePtr, base_account: u32, quote_account: u32) -> cython.b
 @cython.exceptval(check=False)
 def place(core: CorePtr, command: CommandPtr, user: u32) -> u32:
     market_index: u32 = find_market(core, command.market_id)
-    reason: u32 = entry_refusal(core, user, market_index)
+    reason: u32 = entry_refusal(core, command, user, market_index)
     if reason:
         return reason
     market: MarketPtr = core.markets + market_index
@@ -299,7 +282,7 @@ def place(core: CorePtr, command: CommandPtr, user: u32) -> u32:
 def filter_refusal(core: CorePtr, command: CommandPtr, user: u32) -> u32:
     """Say why an order could not be placed whatever rests or is held now."""
     market_index: u32 = find_market(core, command.market_id)
-    reason: u32 = entry_refusal(core, user, market_index)
+    reason: u32 = entry_refusal(core, command, user, market_index)
     if not reason:
         reason = content_refusal(core, command, core.markets + market_index)
     if not reason and (command.flags or command.spare or command.time_in_force == GTD):

@@ -30,6 +30,7 @@ from engine.kernel.codes import (
 )
 from engine.kernel.compiled.accounts import account_key, available_in, find_account
 from engine.kernel.compiled.fees import bid_hold, notional_of
+from engine.kernel.compiled.gates import entry_refusal, owner_refusal
 from engine.kernel.compiled.layout import (
     BookSidePtr,
     ChunkPtr,
@@ -52,7 +53,6 @@ from engine.kernel.compiled.placing import (
     accept,
     content_refusal,
     draft_order,
-    entry_refusal,
     rest,
 )
 from engine.kernel.compiled.restoring import refuse_row
@@ -112,11 +112,14 @@ def quote_refusal(
     """Say why these sides cannot take the place of what is open of the last quote."""
     reason: u32
     new_count: u32 = (command.price != 0) + (command.ceiling != 0)
-    if not new_count:
-        return OK if old[0] or old[BID] else NOTHING_CHANGES
-    reason = entry_refusal(core, user, market_index)
+    if new_count:
+        reason = entry_refusal(core, command, user, market_index)
+    else:
+        reason = owner_refusal(core, core.markets + market_index)
     if reason:
         return reason
+    if not new_count:
+        return OK if old[0] or old[BID] else NOTHING_CHANGES
     side: cython.int
     for side in range(BID, -1, -1):
         if sides[side].price:

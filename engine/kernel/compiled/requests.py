@@ -11,6 +11,7 @@ import cython
 from engine.kernel.codes import (
     AMEND,
     CANCEL,
+    CANCEL_ALL,
     CANCEL_RESTRICTED,
     DECREMENT,
     HOUSE_USER_ID,
@@ -30,9 +31,11 @@ from engine.kernel.codes import (
 )
 from engine.kernel.compiled.amending import amend
 from engine.kernel.compiled.changing import cancel, is_restricted, move, reduce
+from engine.kernel.compiled.controls import mass_cancel
 from engine.kernel.compiled.drafts import content_of
 from engine.kernel.compiled.events import emit_replayed
 from engine.kernel.compiled.forms import place_form
+from engine.kernel.compiled.gates import owner_refusal
 from engine.kernel.compiled.layout import CommandPtr, CorePtr, RememberedPtr, UserPtr, u32, u64
 from engine.kernel.compiled.lookups import find_market, find_order, find_user
 from engine.kernel.compiled.memory import reserve_window
@@ -87,6 +90,23 @@ def apply_order_command(core: CorePtr, command: CommandPtr) -> u32:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
+def apply_cancel_all(core: CorePtr, command: CommandPtr) -> u32:
+    """CANCEL_ALL: a user's orders, by himself or an operator, or an operator's for everybody."""
+    if command.quantity < 0 or command.quantity > 2:
+        return MALFORMED
+    sender: u32 = find_user(core, command.user_id)
+    if not sender and (command.user_id or not command.flags):
+        return UNKNOWN_USER
+    if command.flags:
+        sender = HOUSE
+    if not (command.request_low | command.request_high):
+        return mass_cancel(core, command)
+    return apply_once(core, command, sender, 0)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
 def apply_once(core: CorePtr, command: CommandPtr, user_index: u32, index: u32) -> u32:
     """Apply a command with a request id, or tell the outcome that this id had before."""
     user: UserPtr = core.users + user_index
@@ -135,8 +155,24 @@ def handle(core: CorePtr, command: CommandPtr, user: u32, index: u32) -> u32:
         return quote(core, command, user)
     if command.kind == REPLACE:
         return replace(core, command, user, index)
-    if not find_market(core, command.market_id):
+    if command.kind == CANCEL_ALL:
+        return mass_cancel(core, command)
+    return handle_end(core, command, user, index)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def handle_end(core: CorePtr, command: CommandPtr, user: u32, index: u32) -> u32:
+    """CANCEL or REDUCE: by the owner where the market lets him, or an operator's CANCEL."""
+    market: u32 = find_market(core, command.market_id)
+    if not market:
         return UNKNOWN_MARKET
+    if core.markets[market].gate and not command.flags & OPERATOR:
+        reason: u32 = owner_refusal(core, core.markets + market)
+        if reason:
+            return reason
     if not index or core.markets[core.orders[index].market].market_id != command.market_id:
         return UNKNOWN_ORDER
     if core.orders[index].user != user and not command.flags & OPERATOR:

@@ -14,6 +14,7 @@ from cython.cimports.libc.string import memcpy, memset
 
 from engine.kernel import state
 from engine.kernel.codes import (
+    ACTIVE,
     ASSET_ID_MAX,
     FEE_IN_QUOTE,
     FEE_PER_LOT,
@@ -30,12 +31,15 @@ from engine.kernel.compiled.accounts import find_account, open_account, touch
 from engine.kernel.compiled.checkpoint import DIGEST_MODULUS, WORD_MASK, row_hash
 from engine.kernel.compiled.extras import arm_expiry, find_watch, reserve_extras, take_extra
 from engine.kernel.compiled.funds import open_user
+from engine.kernel.compiled.gates import enter_state
+from engine.kernel.compiled.holds import find_hold, hold_key, reserve_holds
 from engine.kernel.compiled.layout import (
     AccountPtr,
     AssetPtr,
     BusinessIdPtr,
     CorePtr,
     ExtraPtr,
+    HoldPtr,
     Market,
     MarketPtr,
     OrderPtr,
@@ -64,6 +68,9 @@ from engine.kernel.compiled.memory import (
 from engine.kernel.compiled.symbols import (
     ACCOUNT_WORDS,
     BUSINESS_WORDS,
+    GATE_KILLED,
+    GATE_SUSPENDED,
+    HOLD_WORDS,
     HOUSE,
     MAKER,
     NO_KEY,
@@ -162,6 +169,8 @@ def restore_user(core: CorePtr, words: WordPtr) -> u32:
         open_user(core, words[0], words[2])
         insert(cython.address(core.user_table), cython.cast(u64, words[0]), index)
     core.users[index].status = cython.cast(u8, words[1])
+    if words[1] != ACTIVE:
+        core.users[index].gate |= GATE_SUSPENDED
     return index
 
 
@@ -236,7 +245,7 @@ def restore_market(core: CorePtr, row: object) -> object:
     market.fee_flags = row.fee_flags
     market.is_fee_in_quote = (market.fee_flags & FEE_IN_QUOTE) != 0
     market.is_fee_per_lot = (market.fee_flags & FEE_PER_LOT) != 0
-    market.state = row.state
+    enter_state(market, row.state)
     market.filters[0] = market.price_min = row.min_price_ticks
     market.filters[1] = row.max_price_ticks
     market.price_max = upper_bound(market.filters[1])
@@ -421,6 +430,53 @@ def restore_watches(core: CorePtr, packed: bytes) -> object:
         if watch.session_state == SESSION_CLOSED:
             arm_timer(core, watch.session_due, timer_key(TIMER_SESSION, words[0]))
         words += WATCH_WORDS
+    return None
+
+
+@cython.cfunc
+def restore_holds(core: CorePtr, packed: bytes) -> object:
+    count: u64 = row_count_of(packed, HOLD_WORDS)
+    words: WordPtr = rows_at(packed)
+    if not reserve_holds(core, count):
+        raise MemoryError(f"no memory for {count} holds")
+    place: u64
+    word: u32
+    for place in range(count):
+        hold: HoldPtr = core.holds + core.hold_top
+        hold.request_low = cython.cast(u64, words[0])
+        hold.request_high = cython.cast(u64, words[1])
+        hold.user_id = words[2]
+        hold.asset_id = cython.cast(u32, words[3])
+        hold.amount = words[4]
+        hold.state = cython.cast(u32, words[5])
+        hold.last_event_seq = words[6]
+        for word in range(5):
+            hold.text[word] = cython.cast(u64, words[7 + word])
+        is_known: cython.bint = find_hold(core, hold.request_low, hold.request_high) != 0
+        if is_known or not find_account(core, hold.user_id, hold.asset_id):
+            raise refuse_row("holds", place)
+        key: u64 = hold_key(hold.request_low, hold.request_high)
+        insert(cython.address(core.hold_table), key, core.hold_top)
+        core.hold_top += 1
+        words += HOLD_WORDS
+    return None
+
+
+@cython.cfunc
+def restore_kills(core: CorePtr, state_: object) -> object:
+    for place, row in enumerate(state_.rows(b"KILL")):
+        if row.user_id:
+            user: u32 = find_user(core, row.user_id)
+            if not user:
+                raise refuse_row("kill switches", place)
+            core.users[user].gate |= GATE_KILLED
+        elif row.market_id:
+            market: u32 = find_market(core, row.market_id)
+            if not market:
+                raise refuse_row("kill switches", place)
+            core.markets[market].gate |= GATE_KILLED
+        else:
+            core.gate |= GATE_KILLED
     return None
 
 

@@ -16,6 +16,7 @@ from engine.kernel.compiled.layout import (
     BookSidePtr,
     ChunkPtr,
     CorePtr,
+    HoldPtr,
     LevelPtr,
     MarketPtr,
     OrderPtr,
@@ -23,7 +24,7 @@ from engine.kernel.compiled.layout import (
     u32,
     u64,
 )
-from engine.kernel.compiled.symbols import MAKER, TAKER, TRAIT_STP
+from engine.kernel.compiled.symbols import GATE_KILLED, HOLD_OPEN, MAKER, TAKER, TRAIT_STP
 
 
 @cython.cfunc
@@ -209,3 +210,39 @@ def totals_views(core: CorePtr) -> list:
         booked = (row.deposited_atoms, row.withdrawn_atoms, row.adjusted_atoms)
         views.append(interface.TotalsView(row.asset_id, total, *booked))
     return views
+
+
+@cython.cfunc
+def kill_rows(core: CorePtr) -> list:
+    """Return the kill switches that are on: all, markets, users."""
+    rows = [state.KillRow(0, 0)] if core.gate & GATE_KILLED else []
+    index: u32
+    for each in market_indices(core):
+        index = each
+        if core.markets[index].gate & GATE_KILLED:
+            rows.append(state.KillRow(0, core.markets[index].market_id))
+    killed = [
+        state.KillRow(core.users[index].user_id, 0)
+        for index in range(1, core.user_top)
+        if core.users[index].gate & GATE_KILLED
+    ]
+    return rows + sorted(killed)
+
+
+@cython.cfunc
+def hold_views(core: CorePtr) -> list:
+    """Return the open holds by request id."""
+    views = []
+    index: u32
+    for index in range(1, core.hold_top):
+        hold: HoldPtr = core.holds + index
+        if hold.state == HOLD_OPEN:
+            request_id = PyBytes_FromStringAndSize(
+                cython.cast(cython.p_char, cython.address(hold.request_low)), 16
+            )
+            views.append(
+                interface.HoldView(
+                    request_id, hold.user_id, hold.asset_id, hold.amount, ascii_of(hold.text)
+                )
+            )
+    return sorted(views)

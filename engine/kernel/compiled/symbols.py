@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from engine.kernel import state, states
 from engine.proto.records import CommandType
 
 MAKER: Final = 0
@@ -18,6 +19,27 @@ LOW_HALF: Final = 2**32 - 1  # the lower bits of a word
 TOO_MUCH: Final = -1  # a product or sum of atoms that leaves int64
 
 COMMAND_TYPES: Final = max(CommandType) + 1
+# Bits of a gate (`gates`): what the usual order must be asked before it may pass.
+GATE_STATE: Final = 1  # the market is not TRADING
+GATE_KILLED: Final = 2
+GATE_SUSPENDED: Final = 4  # the user
+
+HOLD_OPEN: Final = state.HOLD_IS_OPEN
+HOLD_TAKEN_OUT: Final = state.HOLD_IS_SETTLED
+HOLD_GIVEN_BACK: Final = state.HOLD_IS_RELEASED
+
+ASK_COLUMNS: Final = states.ASK_COLUMNS
+ASK_LIMIT: Final = int(states.Ask.LIMIT)
+ASK_LIMIT_IOC: Final = int(states.Ask.LIMIT_IOC)
+ASK_LIMIT_FOK: Final = int(states.Ask.LIMIT_FOK)
+ASK_LIMIT_MAKER: Final = int(states.Ask.LIMIT_MAKER)
+ASK_MARKET: Final = int(states.Ask.MARKET)
+ASK_FOK_BUDGET: Final = int(states.Ask.FOK_BUDGET)
+ASK_STOP_MARKET: Final = int(states.Ask.STOP_MARKET)
+ASK_STOP_LIMIT: Final = int(states.Ask.STOP_LIMIT)
+ASK_MOVE: Final = int(states.Ask.MOVE)
+ASK_CANCEL: Final = int(states.Ask.CANCEL)
+
 SLICE_COMMANDS: Final = 1024  # memory is reserved for so many commands at a time
 SHORT_SLICE_COMMANDS: Final = 256  # up to here the interpreter lock is kept
 EVENTS_PER_COMMAND: Final = 8  # at most, those about the orders that it meets aside
@@ -39,6 +61,7 @@ ORDER_WORDS: Final = 21
 BUSINESS_WORDS: Final = 4
 TERMS_WORDS: Final = 10
 WATCH_WORDS: Final = 7
+HOLD_WORDS: Final = 12
 WORD_BYTES: Final = 8
 
 TIMER_KIND_SHIFT: Final = 61  # ids are below: order ids have 63 bits, and kind 0 has four numbers

@@ -17,8 +17,15 @@ from engine.kernel.reference.checks import (
     is_asset_code,
     is_symbol,
 )
+from engine.kernel.reference.controls import (
+    apply_cancel_all,
+    cancel_orders,
+    set_kill_switch,
+    set_user_status,
+)
 from engine.kernel.reference.drafts import take_leg
 from engine.kernel.reference.exchange import Exchange
+from engine.kernel.reference.holds import apply_hold, end_hold
 from engine.kernel.reference.model import Asset, Filters, Market, User
 from engine.kernel.reference.timing import go_on, stand_still
 from engine.kernel.reference.transfers import apply_transfer
@@ -34,7 +41,9 @@ from engine.proto.records import (
     USER_ID_MAX,
     CommandFlag,
     CommandType,
+    EventFlag,
     EventType,
+    MarketState,
     Reason,
 )
 
@@ -175,13 +184,19 @@ def _set_market_state(x: Exchange, fields: Fields) -> int:
         return Reason.UNKNOWN_MARKET
     if market.state == fields[11]:
         return Reason.NOTHING_CHANGES
+    if market.state == MarketState.DELISTED:
+        return Reason.MARKET_DELISTED
     old_state = market.state
     if fields[11] == HALT:
         stand_still(x, market)
-    market.state = fields[11]
+    market.set_state(fields[11])
     x.emit(EventType.MARKET_STATE_SET, market.market_id, 0, _OK, market.state)
     if old_state == HALT:
         go_on(x, market)
+    if market.state == MarketState.DELISTED:
+        cancel_orders(
+            x, lambda order: order.market is market, Reason.MARKET_STATE, EventFlag.OPERATOR
+        )
     return _OK
 
 
@@ -198,17 +213,6 @@ def _add_user(x: Exchange, fields: Fields) -> int:
     user = User(user_id, x.event_seq + 1)
     x.users[user_id] = user
     x.emit(EventType.USER_ADDED, 0, 0, _OK, user_id, user.status)
-    return _OK
-
-
-def _set_user_status(x: Exchange, fields: Fields) -> int:
-    user = x.users.get(fields[8])
-    if user is None:
-        return Reason.UNKNOWN_USER
-    if user.status == fields[11]:
-        return Reason.NOTHING_CHANGES
-    user.status = fields[11]
-    x.emit(EventType.USER_STATUS_SET, 0, 0, _OK, user.user_id, user.status)
     return _OK
 
 
@@ -327,12 +331,17 @@ _HANDLERS: Final = {
     CommandType.SET_MARKET_FEES: _set_market_fees,
     CommandType.SET_MARKET_STATE: _set_market_state,
     CommandType.ADD_USER: _add_user,
-    CommandType.SET_USER_STATUS: _set_user_status,
+    CommandType.SET_USER_STATUS: set_user_status,
     CommandType.SET_TRADE_GROUP: _set_trade_group,
     CommandType.DEPOSIT: _money,
     CommandType.WITHDRAW: _money,
     CommandType.ADJUST: _money,
     CommandType.TRANSFER_LEG: take_leg,
     CommandType.TRANSFER: apply_transfer,
+    CommandType.HOLD: apply_hold,
+    CommandType.SETTLE_HOLD: end_hold,
+    CommandType.RELEASE_HOLD: end_hold,
+    CommandType.SET_KILL_SWITCH: set_kill_switch,
+    CommandType.CANCEL_ALL: apply_cancel_all,
     CommandType.CHECKPOINT: _checkpoint,
 }

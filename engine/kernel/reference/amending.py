@@ -9,8 +9,9 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
-from engine.kernel.codes import AMEND, LIMIT_MAKER, OK, ORDER_AMENDED, ORDER_CANCELED
+from engine.kernel.codes import AMEND, LIMIT_MAKER, OK, ORDER_AMENDED, ORDER_CANCELED, POST_ONLY
 from engine.kernel.reference.checks import ADMIN_FORMS, Fields
+from engine.kernel.reference.controls import owner_refusal
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import bid_hold
 from engine.kernel.reference.matching import end_order, fit_reserve, match
@@ -53,12 +54,15 @@ def _amend(x: Exchange, user: User, fields: Fields) -> int:
         return Reason.INVALID_PRICE if price < 0 else Reason.INVALID_QUANTITY
     if price == order.price and quantity == order.quantity:
         return Reason.NOTHING_CHANGES
-    if terms.leaves <= 0:
+    is_smaller_only = price == order.price and terms.leaves < order.leaves
+    if is_smaller_only or terms.leaves <= 0:
+        reason = owner_refusal(market)
+    else:
+        reason = entry_refusal(x, user, market, fields)
+    if terms.leaves <= 0 and not reason:
         order.side.remove(order)
         end_order(x, order, ORDER_CANCELED)
         return OK
-    is_smaller_only = price == order.price and terms.leaves < order.leaves
-    reason = OK if is_smaller_only else entry_refusal(user, market)
     reason = reason or _content_refusal(order, terms)
     if reason:
         return reason
@@ -101,7 +105,7 @@ def _hold(order: Order, terms: _Terms) -> int:
 def _renew(x: Exchange, order: Order, terms: _Terms) -> int:
     """Send an order with its new terms to the back of a level, where it may trade as a taker."""
     crosses = terms.price != order.price and order.opposite.is_within(terms.price)
-    if crosses and order.order_type == LIMIT_MAKER:
+    if crosses and (order.order_type == LIMIT_MAKER or order.market.state == POST_ONLY):
         return Reason.WOULD_TAKE
     account = order.quote if order.is_bid else order.base
     more = _hold(order, terms) - order.reserved

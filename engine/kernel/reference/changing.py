@@ -11,7 +11,6 @@ from functools import partial
 from typing import Final
 
 from engine.kernel.codes import (
-    ACTIVE,
     BY_OPERATOR,
     CANCEL,
     LIMIT_MAKER,
@@ -23,11 +22,12 @@ from engine.kernel.codes import (
     ORDER_CANCELED,
     ORDER_MOVED,
     ORDER_REDUCED,
+    POST_ONLY,
     REDUCE,
     REQUEUE,
-    TRADING,
 )
 from engine.kernel.reference.checks import NO_TEXT, Fields
+from engine.kernel.reference.controls import owner_refusal
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import bid_hold
 from engine.kernel.reference.matching import end_order, fit_reserve, match, take_out
@@ -76,6 +76,8 @@ def _change(x: Exchange, user: User, fields: Fields) -> int:
     market = x.markets.get(fields[6])
     if market is None:
         return Reason.UNKNOWN_MARKET
+    if market.is_barred and not flags & OPERATOR and owner_refusal(market):
+        return owner_refusal(market)
     order = x.orders.get(fields[9])
     if order is None or order.market is not market:
         return Reason.UNKNOWN_ORDER
@@ -126,8 +128,10 @@ def _move(x: Exchange, user: User, fields: Fields) -> int:
     market = x.markets.get(fields[6])
     if market is None:
         return Reason.UNKNOWN_MARKET
-    if user.status != ACTIVE or market.state != TRADING:
-        return entry_refusal(user, market)
+    if user.is_barred or market.is_barred or x.is_killed:
+        reason = entry_refusal(x, user, market, fields)
+        if reason:
+            return reason
     order = x.orders.get(fields[9])
     if order is None or order.user is not user or order.market is not market:
         return Reason.UNKNOWN_ORDER
@@ -162,7 +166,7 @@ def _prepare_move(order: Order, price: int, flags: int, crosses: object) -> int:
     reserve = bid_hold(order, price, order.leaves) if is_held_anew else 0
     if reserve > INT64_MAX:
         return Reason.OVERFLOW
-    if crosses and order.order_type == LIMIT_MAKER:
+    if crosses and (order.order_type == LIMIT_MAKER or order.market.state == POST_ONLY):
         return Reason.WOULD_TAKE
     if is_held_anew:
         if reserve - order.reserved > order.quote.available:

@@ -28,13 +28,13 @@ from engine.kernel.codes import (
 )
 from engine.kernel.forms import FORMS, Form
 from engine.kernel.limits import ASSET_CODE_CHARS_MAX, SYMBOL_CHARS_MAX
+from engine.kernel.states import SETTABLE
 from engine.proto.records import (
     CLIENT_ORDER_ID_CHARS_MAX,
     COMMAND,
     TEXT_BYTES,
     Command,
     CommandType,
-    MarketState,
     Reason,
     SessionState,
     UserStatus,
@@ -44,9 +44,7 @@ Fields = tuple[Any, ...]  # a command unpacked, in the order of `records.Command
 
 NO_TEXT: Final = bytes(TEXT_BYTES)
 _ZEROS: Final = COMMAND.unpack(bytes(COMMAND.size))
-_MARKET_STATES: Final = frozenset(
-    map(int, (MarketState.TRADING, MarketState.CANCEL_ONLY, MarketState.HALT))
-)
+_MARKET_STATES: Final = frozenset(map(int, SETTABLE))
 _USER_STATUSES: Final = frozenset(map(int, UserStatus))
 _PADDED: Final = re.compile(rb"[a-zA-Z0-9\-_.:/]{0,%d}\0+" % CLIENT_ORDER_ID_CHARS_MAX).fullmatch
 _CODE: Final = re.compile(rb"[A-Z0-9]{1,%d}\0+" % ASSET_CODE_CHARS_MAX).fullmatch
@@ -137,6 +135,7 @@ _MORE: Final[dict[int, Callable[[Fields], bool]]] = {
     CommandType.WITHDRAW: _has_reference,
     CommandType.ADJUST: _has_reference,
     CommandType.TRANSFER_LEG: _has_reference,
+    CommandType.HOLD: _has_reference,
 }
 ADMIN_FORMS: Final[dict[int, Callable[[Fields], int]]] = {
     int(kind): _then(_form_of(form), _MORE[kind]) if kind in _MORE else _form_of(form)

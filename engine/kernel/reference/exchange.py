@@ -19,7 +19,7 @@ from engine.kernel.limits import Limits
 from engine.kernel.reference.checks import Fields
 from engine.kernel.reference.model import Account, Asset, Market, Order, User
 from engine.kernel.reference.timers import Watch
-from engine.kernel.state import BusinessRow
+from engine.kernel.state import BusinessRow, HoldRow
 from engine.proto.records import (
     BODY_STRUCTS,
     EVENT_HEADER,
@@ -43,7 +43,9 @@ class Exchange:
         "digest",
         "draft",
         "event_seq",
+        "holds",
         "house",
+        "is_killed",
         "last_order_id",
         "limits",
         "markets",
@@ -80,7 +82,12 @@ class Exchange:
         self.timers: list[tuple[int, int, int]] = []
         self.watches: dict[int, Watch] = {}
         self.quotes: dict[tuple[int, int], tuple[int, int]] = {}  # (bid, ask) by (user, market)
+        self.holds: dict[bytes, HoldRow] = {}
+        self.is_killed = False
         self.out: list[bytes] = []
+
+    def set_killed(self, *, is_killed: bool) -> None:
+        self.is_killed = is_killed
 
     def emit(self, kind: int, market_id: int, flags: int, reason: int, *body: int | bytes) -> None:
         """Append one event."""

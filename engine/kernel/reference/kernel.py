@@ -12,6 +12,7 @@ from engine.kernel.forms import FORMS
 from engine.kernel.interface import (
     AssetView,
     BalanceView,
+    HoldView,
     LevelView,
     MarketView,
     OrderView,
@@ -34,7 +35,7 @@ from engine.kernel.reference.restoring import restore
 from engine.kernel.reference.rows import head_row, state_sections
 from engine.kernel.reference.timers import event_bound, next_timer_us
 from engine.kernel.reference.timing import apply_timing
-from engine.kernel.state import HeadRow, PackedState, hash_state
+from engine.kernel.state import HOLD_IS_OPEN, HeadRow, PackedState, hash_state
 from engine.proto.records import (
     COMMAND,
     HOUSE_USER_ID,
@@ -202,6 +203,13 @@ class ReferenceKernel:
         if market is None:
             return None
         return _levels(market.bids, depth), _levels(market.asks, depth)
+
+    def holds(self) -> list[HoldView]:
+        return [
+            HoldView(key, hold.user_id, hold.asset_id, hold.amount_atoms, _ascii(hold.text))
+            for key, hold in sorted(self._x.holds.items())
+            if hold.state == HOLD_IS_OPEN
+        ]
 
     def totals(self) -> list[TotalsView]:
         held = dict.fromkeys(self._x.assets, 0)

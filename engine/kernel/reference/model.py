@@ -120,14 +120,34 @@ class Remembered(NamedTuple):
 
 
 class User:
-    __slots__ = ("first_event_seq", "status", "trade_group", "user_id", "window")
+    """`is_barred`: he is suspended or killed."""
+
+    __slots__ = (
+        "first_event_seq",
+        "is_barred",
+        "is_killed",
+        "status",
+        "trade_group",
+        "user_id",
+        "window",
+    )
 
     def __init__(self, user_id: int, first_event_seq: int) -> None:
         self.user_id = user_id
         self.status: int = UserStatus.ACTIVE
+        self.is_killed = False
+        self.is_barred = False
         self.first_event_seq = first_event_seq
         self.trade_group = 0
         self.window: deque[Remembered] = deque(maxlen=REQUEST_WINDOW)
+
+    def set_status(self, status: int) -> None:
+        self.status = status
+        self.is_barred = self.is_killed or status != UserStatus.ACTIVE
+
+    def set_killed(self, *, is_killed: bool) -> None:
+        self.is_killed = is_killed
+        self.set_status(self.status)
 
     def is_one_with(self, other: User) -> bool:
         """Whether trades between the two are self-trades."""
@@ -145,7 +165,10 @@ class Filters(NamedTuple):
 
 
 class Market:
-    """`accounts` are those of the users who had an order here: (base, quote) by user id."""
+    """`accounts` are those of the users who had an order here: (base, quote) by user id.
+
+    `is_barred`: not everything passes, for it is not TRADING or it is killed.
+    """
 
     __slots__ = (
         "accounts",
@@ -158,8 +181,10 @@ class Market:
         "first_event_seq",
         "house_base",
         "house_quote",
+        "is_barred",
         "is_fee_in_quote",
         "is_fee_per_lot",
+        "is_killed",
         "last_price_ticks",
         "last_trade_id",
         "lot_atoms",
@@ -203,6 +228,8 @@ class Market:
         self.first_event_seq = 0
         self.set_filters(Filters())
         self.state: int = MarketState.TRADING
+        self.is_killed = False
+        self.is_barred = False
         self.last_price_ticks = 0
         self.last_trade_id = 0
         self.bids = BookSide(is_bid=True)
@@ -210,6 +237,14 @@ class Market:
         self.accounts: dict[int, tuple[Account, Account]] = {}
         self.house_base: Account
         self.house_quote: Account
+
+    def set_state(self, state: int) -> None:
+        self.state = state
+        self.is_barred = self.is_killed or state != MarketState.TRADING
+
+    def set_killed(self, *, is_killed: bool) -> None:
+        self.is_killed = is_killed
+        self.set_state(self.state)
 
     def set_filters(self, filters: Filters) -> None:
         self.filters = filters

@@ -22,7 +22,6 @@ from engine.kernel.codes import (
     MARKET,
     OK,
     ORDER_EXPIRED,
-    TRADING,
 )
 from engine.kernel.reference.checks import NO_TEXT, Fields, place_form
 from engine.kernel.reference.drafts import take_leg
@@ -33,7 +32,8 @@ from engine.kernel.reference.model import Extra, Market, Order, User
 from engine.kernel.reference.requests import apply_once
 from engine.kernel.reference.survey import survey
 from engine.kernel.reference.timers import arm_expiry, open_session
-from engine.proto.records import INT64_MAX, NO_REQUEST_ID, Reason
+from engine.kernel.states import MATRIX, ask_of
+from engine.proto.records import INT64_MAX, NO_REQUEST_ID, MarketState, Reason
 
 _PRICED: Final = (LIMIT, LIMIT_MAKER)
 _RESTING: Final = (GTC, GTD)
@@ -69,8 +69,10 @@ def place(x: Exchange, user: User, fields: Fields) -> int:
     market = x.markets.get(market_id)
     if market is None:
         return Reason.UNKNOWN_MARKET
-    if user.status != ACTIVE or market.state != TRADING:
-        return entry_refusal(user, market)
+    if user.is_barred or market.is_barred or x.is_killed:
+        reason = entry_refusal(x, user, market, fields)
+        if reason:
+            return reason
     reason = _content_refusal(x, market, fields)
     if reason:
         return reason
@@ -106,7 +108,7 @@ def filter_refusal(x: Exchange, user: User, fields: Fields) -> int:
     market = x.markets.get(fields[6])
     if market is None:
         return Reason.UNKNOWN_MARKET
-    reason = entry_refusal(user, market) or _content_refusal(x, market, fields)
+    reason = entry_refusal(x, user, market, fields) or _content_refusal(x, market, fields)
     if reason:
         return reason
     order = _draft(market, user, fields)
@@ -158,11 +160,13 @@ def _first_order_refusal(x: Exchange, order: Order, reserve: int) -> int:
     )
 
 
-def entry_refusal(user: User, market: Market) -> int:
-    """Whether this user may enter or move orders in this market now."""
+def entry_refusal(x: Exchange, user: User, market: Market, fields: Fields) -> int:
+    """Whether this user may not enter or change an order so in this market now."""
     if user.status != ACTIVE:
         return Reason.USER_SUSPENDED
-    return OK if market.state == TRADING else Reason.MARKET_NOT_TRADING
+    if user.is_killed or market.is_killed or x.is_killed:
+        return Reason.KILL_SWITCH
+    return MATRIX[MarketState(market.state)][ask_of(fields[0], fields[2], fields[3])]
 
 
 def _content_refusal(x: Exchange, market: Market, fields: Fields) -> int:

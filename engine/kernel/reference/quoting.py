@@ -20,6 +20,7 @@ from engine.kernel.codes import (
     QUOTE_REPLACED,
 )
 from engine.kernel.reference.checks import ADMIN_FORMS, NO_TEXT, Fields
+from engine.kernel.reference.controls import owner_refusal
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import bid_hold
 from engine.kernel.reference.matching import end_order
@@ -53,7 +54,7 @@ def _quote(x: Exchange, user: User, fields: Fields) -> int:
     if reason:
         return reason
     new = [each for each in _sides(market, user, fields) if each.price]
-    reason = entry_refusal(user, market) if new else OK
+    reason = entry_refusal(x, user, market, fields) if new else owner_refusal(market)
     if reason:
         return reason
     old = _open_quote(x, market, user)

@@ -27,6 +27,8 @@ from engine.kernel.state import (
     AccountRow,
     AssetRow,
     BusinessRow,
+    HoldRow,
+    KillRow,
     MarketRow,
     OrderRow,
     PackedState,
@@ -63,6 +65,7 @@ def restore(x: Exchange, state: PackedState) -> None:
         for quote in state.rows(b"QUOT"):
             key = x.users[quote.user_id].user_id, x.markets[quote.market_id].market_id
             x.quotes[key] = quote.bid_order_id, quote.ask_order_id
+        _restore_controls(x, state)
     except KeyError as error:
         raise StateError(f"state names {error.args[0]!r}, which is not in it") from error
     business: BusinessRow
@@ -76,6 +79,23 @@ def restore(x: Exchange, state: PackedState) -> None:
     x.time_us, x.last_order_id = head.time_us, head.last_order_id
     x.digest, x.row_count = int.from_bytes(head.digest, "little"), head.row_count
     _restore_checkpoint(x, set(touched))
+
+
+def _restore_controls(x: Exchange, state: PackedState) -> None:
+    """Holds and kill switches."""
+    hold: HoldRow
+    for hold in state.rows(b"HOLD"):
+        if (hold.user_id, hold.asset_id) not in x.accounts:
+            raise KeyError((hold.user_id, hold.asset_id))
+        x.holds[hold.request_id] = hold
+    killed: KillRow
+    for killed in state.rows(b"KILL"):
+        if killed.user_id:
+            x.users[killed.user_id].set_killed(is_killed=True)
+        elif killed.market_id:
+            x.markets[killed.market_id].set_killed(is_killed=True)
+        else:
+            x.is_killed = True
 
 
 def _restore_asset(x: Exchange, row: AssetRow) -> bool:
@@ -97,7 +117,7 @@ def _restore_users(x: Exchange, state: PackedState) -> None:
         user = x.house
         if row.user_id != HOUSE_USER_ID:
             user = x.users[row.user_id] = User(row.user_id, row.first_event_seq)
-        user.status = row.status
+        user.set_status(row.status)
         for _ in range(row.window_rows):
             window: WindowRow | None = next(windows, None)
             if window is None:
@@ -126,7 +146,7 @@ def _restore_market(x: Exchange, row: MarketRow) -> None:
         row.text,
     )
     market.first_event_seq, market.fingerprint = row.first_event_seq, row.fingerprint
-    market.state = row.state
+    market.set_state(row.state)
     market.set_filters(Filters(*row[10:15]))
     market.last_price_ticks, market.last_trade_id = row.last_price_ticks, row.last_trade_id
     market.house_base = x.accounts[HOUSE_USER_ID, row.base_asset_id]

@@ -12,6 +12,7 @@ from engine.kernel.state import (
     AssetRow,
     DraftRow,
     HeadRow,
+    KillRow,
     MarketRow,
     OrderRow,
     QuoteRow,
@@ -64,6 +65,11 @@ def state_sections(x: Exchange) -> Iterator[tuple[int, Iterable[tuple[int | byte
     terms = [_terms_row(order, order.extra) for _, order in sorted(x.orders.items()) if order.extra]
     yield len(terms), terms
     yield len(x.watches), (_watch_row(*item) for item in sorted(x.watches.items()))
+    yield len(x.holds), (row for _, row in sorted(x.holds.items()))
+    killed = [KillRow(0, 0)] if x.is_killed else []
+    killed += [KillRow(0, key) for key, each in sorted(x.markets.items()) if each.is_killed]
+    killed += [KillRow(user.user_id, 0) for user in users if user.is_killed]
+    yield len(killed), killed
 
 
 def _asset_rows(x: Exchange, touched: set[int]) -> Iterator[AssetRow]:

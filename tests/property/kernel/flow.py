@@ -35,13 +35,21 @@ from tests.property.kernel.care import (
     quote_command,
     with_care,
 )
-from tests.property.kernel.flow_funds import transfer_sequence
+from tests.property.kernel.flow_controls import control_sequence
+from tests.property.kernel.flow_funds import hold_sequence, transfer_sequence
 from tests.property.kernel.flow_timing import TIMING_SHARE, timing_command, with_life
 
 EXTREMES: Final = (0, -1, 1, 2**62, INT64_MAX, -(2**63))
 LIMITS: Final = Limits(open_orders_max=150, accounts_max=30, users_max=9, business_ids_max=2_000)
 MARKETS: Final = (1, 2, 3, 4)
-STATES: Final = (MarketState.TRADING, MarketState.CANCEL_ONLY, MarketState.HALT)
+STATES: Final = (
+    MarketState.TRADING,
+    MarketState.CANCEL_ONLY,
+    MarketState.HALT,
+    MarketState.POST_ONLY,
+    MarketState.LIMIT_ONLY,
+    MarketState.CLOSED,
+)
 NARROW: Final = (95, 106)  # prices at which nearly every order meets another
 WIDE: Final = (1, 4_000)  # prices that make many levels: chunks fill, split and merge
 _ORDER_TYPES: Final = (
@@ -100,14 +108,21 @@ def _market(
 
 
 class Flow:
-    """A stream of commands from one seed; `prices` is the range to draw from."""
+    """A stream of commands from one seed; `prices` is the range to draw from.
 
-    def __init__(self, seed: int, prices: tuple[int, int] = NARROW) -> None:
+    `is_calm`: nothing cancels many orders at once, so that books grow deep.
+    """
+
+    def __init__(
+        self, seed: int, prices: tuple[int, int] = NARROW, *, is_calm: bool = False
+    ) -> None:
+        self._is_calm = is_calm
         self._random = random.Random(seed)
         self._prices = prices
         self._placed: dict[int, Command] = {}
         self._order_id = 0
         self._request = 0
+        self._holds: list[Command] = []
         self._queue: deque[Command] = deque()  # of a sequence that has begun
 
     def records(self, count: int) -> bytes:
@@ -118,7 +133,7 @@ class Flow:
         draw = self._random.random()
         if draw < 0.003:
             return self._random.randbytes(RECORD_BYTES)
-        if not self._queue and draw > 0.985:
+        if not self._queue and draw > 0.98:
             self._queue.extend(self._sequence())
         command = self._queue.popleft() if self._queue else self._command()
         record = pack_command(command)
@@ -165,8 +180,19 @@ class Flow:
 
     def _sequence(self) -> list[Command]:
         """Commands that belong together, which are sent one after the other."""
-        if self._random.random() < 0.5:
+        draw = self._random.random()
+        if draw < 0.3:
             return transfer_sequence(self._random, self._request_id(often=True))
+        if draw < 0.6:
+            return hold_sequence(self._random, self._holds, self._request_id(often=True))
+        if draw < 0.8:
+            return self._replace()
+        if self._is_calm:
+            return []
+        between = [self._command() for _ in range(self._random.randrange(8))]
+        return control_sequence(self._random, between)
+
+    def _replace(self) -> list[Command]:
         leg = self._place()._replace(type=CommandType.PLACE_LEG)
         flags = self._random.choice(REPLACE_FLAGS)
         replace = self._of_order(CommandType.REPLACE, quantity=1, flags=flags)
@@ -299,7 +325,7 @@ class Flow:
 
     def _admin(self) -> Command:
         rng = self._random
-        market_id, state = rng.randrange(1, 6), rng.choices(STATES, (20, 1, 1))[0]
+        market_id, state = rng.randrange(1, 6), rng.choices(STATES, (30, 1, 1, 1, 1, 1))[0]
         status = rng.choices(list(UserStatus), (14, 1))[0]
         return rng.choice(
             (

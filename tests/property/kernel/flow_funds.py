@@ -1,7 +1,7 @@
-"""Random commands about funds that come as a sequence: transfers of several legs.
+"""Random commands about funds: transfers of several legs, and holds with their ends.
 
 Most transfers balance and can be paid; the others miss a leg, name too many, are interrupted, or
-move what is not there.
+move what is not there. Holds end once, twice, the other way, as somebody else's, or not at all.
 """
 
 from __future__ import annotations
@@ -48,3 +48,25 @@ def _leg(request_id: bytes, user_id: int, asset_id: int, amount: int) -> Command
         request_id=request_id,
         text=b"leg",
     )
+
+
+def hold_sequence(rng: random.Random, holds: list[Command], request_id: bytes) -> list[Command]:
+    """A new hold, or something about one of the last few."""
+    if not holds or rng.random() < 0.5:
+        hold = Command(
+            CommandType.HOLD,
+            user_id=rng.choice((0, *USERS)),
+            asset_id=rng.choice((1, 2, 3, 3, 9)),
+            amount=rng.choice((0, -1, 1, 50, 10**4, 10**6, 10**7)),
+            request_id=request_id,
+            text=b"to-the-bank",
+        )
+        holds.append(hold)
+        return [hold]
+    hold = rng.choice(holds[-12:])
+    draw = rng.random()
+    if draw < 0.1:
+        return [hold]
+    kind = rng.choice((CommandType.SETTLE_HOLD, CommandType.RELEASE_HOLD))
+    user_id = hold.user_id if draw < 0.95 else rng.choice((0, *USERS, 99))
+    return [Command(kind, user_id=user_id, request_id=hold.request_id)]

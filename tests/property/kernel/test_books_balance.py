@@ -51,6 +51,8 @@ def assert_locked_is_reserved(kernel: Kernel) -> None:
         assert order.reserved_atoms > 0
         assert order.leaves_lots > 0
         reserved[order.user_id, held_in[order.market_id, Side(order.side)]] += order.reserved_atoms
+    for hold in kernel.holds():
+        reserved[hold.user_id, hold.asset_id] += hold.amount_atoms
     for row in kernel.all_balances():
         assert row.available_atoms >= 0
         assert row.locked_atoms == reserved.pop((row.user_id, row.asset_id), 0), row
@@ -107,7 +109,13 @@ def test_after_every_order_is_cancelled_nothing_is_locked(name: str, seed: int) 
         )
         for order in kernel.open_orders()
     )
-    kernel.apply(cancels, 3)
+    releases = b"".join(
+        pack_command(
+            Command(CommandType.RELEASE_HOLD, user_id=hold.user_id, request_id=hold.request_id)
+        )
+        for hold in kernel.holds()
+    )
+    kernel.apply(cancels + releases, 3)
     assert kernel.open_order_count == 0
     assert {row.locked_atoms for row in kernel.all_balances()} <= {0}
     assert_conserved(kernel)

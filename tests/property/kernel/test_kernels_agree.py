@@ -33,12 +33,7 @@ PARTS = ("compiled", "reference")
 NUMBERS_ONLY_EVENTS = {
     EventType.USER_FEES_SET,
     EventType.MARKET_LIMITS_SET,
-    EventType.FUNDS_HELD,
-    EventType.HOLD_SETTLED,
-    EventType.HOLD_RELEASED,
-    EventType.KILL_SWITCH_SET,
     EventType.RATE_LIMIT_SET,
-    EventType.CANCEL_ALL_DONE,
     EventType.ORDER_TRIGGERED,
     EventType.LIST_ACCEPTED,
     EventType.LIST_ENDED,
@@ -46,8 +41,9 @@ NUMBERS_ONLY_EVENTS = {
     EventType.MARKET_BANDS_SET,
 }
 NUMBERS_ONLY_REASONS = set(Reason) & {
-    *range(40, 54),
-    *range(56, 63),
+    Reason.MARKET_IN_AUCTION,
+    *range(49, 54),
+    *range(59, 63),
     Reason.ORDER_IS_PARKED,
     Reason.LIST,
     Reason.INVALID_LIST,

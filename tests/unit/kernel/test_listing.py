@@ -177,7 +177,7 @@ def test_a_market_state_is_set_told_and_refused_when_it_is_none_or_the_same(desk
     (event,) = desk.apply(set_state(MarketState.HALT))
     assert event.body == MarketStateSet(MarketState.HALT)
     assert desk.refusal(set_state(MarketState.HALT)) is Reason.NOTHING_CHANGES
-    for number in (0, 4, -1, 2**32 + 1):
+    for number in (0, 9, -1, 2**32 + 1):
         command = set_state(MarketState.HALT)._replace(quantity=number)
         assert desk.refusal(command) is Reason.MALFORMED
     unknown = set_state(MarketState.TRADING)._replace(market_id=7)
