@@ -37,7 +37,10 @@ ROUND_S: Final = 1.5
 CLOSED_MARKET_PAUSE_S: Final = 5.0
 OPEN_ORDERS_MAX: Final = 1_000
 FUNDS_SIDES: Final = 12  # of the ladder's sides: what it starts with, of each asset of a market
-_CLOSED: Final = (Reason.MARKET_NOT_TRADING, Reason.USER_SUSPENDED)
+_CLOSED: Final = (
+    Reason.MARKET_NOT_TRADING, Reason.MARKET_POST_ONLY, Reason.MARKET_IN_AUCTION,
+    Reason.MARKET_CLOSED, Reason.MARKET_DELISTED, Reason.KILL_SWITCH, Reason.USER_SUSPENDED,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

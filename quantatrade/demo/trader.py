@@ -33,6 +33,7 @@ SPENDABLE: Final = Decimal("0.9")  # of what is available: fees and moves of the
 EXPECTED: Final = frozenset(
     (
         "insufficient_balance", "market_not_trading", "user_suspended", "would_take",
+        "kill_switch", "max_num_orders", "max_position", "percent_price",
         "unknown_order", "notional", "lot_size", "price_filter", "nothing_changes",
     )
 )  # fmt: skip
