@@ -12,6 +12,7 @@ from typing import Final
 from engine.kernel.limits import (
     ASSET_CODE_CHARS_MAX,
     FEE_PER_LOT_MAX,
+    ICEBERG_TRANCHES_MAX,
     REQUEST_WINDOW,
     SYMBOL_CHARS_MAX,
     TIMEOUT_MS_MAX,
@@ -50,6 +51,7 @@ __all__ = [
     "DECIMALS_MAX",
     "FEE_PER_LOT_MAX",
     "HOUSE_USER_ID",
+    "ICEBERG_TRANCHES_MAX",
     "INT64_MAX",
     "LEGS_MAX",
     "MARKET_ID_MAX",

@@ -29,7 +29,7 @@ _PLACE: Final = Form(
         *("side", "order_type", "time_in_force", "stp", *_OF_AN_ORDER),
         *("price", "quantity", "amount", "ceiling", "spare", "text"),
     ),
-    int(CommandFlag.IN_SESSION),
+    int(CommandFlag.IN_SESSION | CommandFlag.ICEBERG),
 )
 FORMS: Final[dict[int, Form]] = {
     CommandType.ADD_ASSET: Form(("asset_id", "quantity", "amount", "text")),

@@ -66,6 +66,7 @@ class OrderView(NamedTuple):
     reserved_atoms: int
     ceiling_ticks: int
     client_order_id: str
+    shown_lots: int  # what the published book shows of `leaves_lots`
 
 
 class LevelView(NamedTuple):
@@ -123,7 +124,8 @@ class Kernel(StateSource, Protocol):
 
     @property
     def event_bound(self) -> int:
-        """The most events that all that rests, waits or is armed now can still cause."""
+        """The most events that all that rests, waits or is armed now can still cause: two for each
+        tranche of each order, of which all but icebergs have one, and two for each watch."""
 
     @property
     def open_order_count(self) -> int: ...

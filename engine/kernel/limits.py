@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 
 REQUEST_WINDOW: Final = 64  # request ids remembered per user, first in, first out
 TIMEOUT_MS_MAX: Final = 86_400_000  # of a dead-man switch and of a session's grace time
+ICEBERG_TRANCHES_MAX: Final = 100  # quantity / displayed lots, rounded up
 FEE_PER_LOT_MAX: Final = 10**12  # quote atoms per lot
 ASSET_CODE_CHARS_MAX: Final = 20
 SYMBOL_CHARS_MAX: Final = 30

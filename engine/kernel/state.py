@@ -124,7 +124,8 @@ class TermsRow(NamedTuple):
     """What an open order has beyond its OrderRow, if it has any of this; by order id.
 
     `wait` says why it is not in the book (see `engine.kernel.codes`), 0 if it is. `sequence` is the
-    event that parked it, `extreme_ticks` the best price since a trailing stop began to follow.
+    event that parked it, `extreme_ticks` the best price since a trailing stop began to follow. Of
+    an iceberg's `display_lots`, `shown_lots` are left of the tranche that the book shows now.
     """
 
     order_id: int
@@ -137,6 +138,8 @@ class TermsRow(NamedTuple):
     expire_time_us: int
     session_id: int
     list_id: int
+    display_lots: int
+    shown_lots: int
 
 
 class WatchRow(NamedTuple):
@@ -238,7 +241,7 @@ SECTIONS: Final = (
     Section(b"QUOT", "quotes", QuoteRow, struct.Struct("<4q"), 2),
     Section(b"DRFT", "legs held back", DraftRow, struct.Struct(f"<{RECORD_BYTES}s"), 0),
     Section(b"PRKD", "parked orders", OrderRow, struct.Struct("<16q40s"), 1),
-    Section(b"XTRA", "order terms", TermsRow, struct.Struct("<10q"), 1),
+    Section(b"XTRA", "order terms", TermsRow, struct.Struct("<12q"), 1),
     Section(b"WTCH", "watches", WatchRow, struct.Struct("<7q"), 1),
     Section(b"HOLD", "holds", HoldRow, struct.Struct("<16s5q40s"), 1),
     Section(b"KILL", "kill switches", KillRow, struct.Struct("<2q"), 2),

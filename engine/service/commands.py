@@ -29,6 +29,7 @@ from engine.service.roles import OPERATOR_COMMANDS, TRADER_COMMANDS
 PACKED_COMMANDS_MAX: Final = 4096
 _TYPE_OFFSET: Final = 0
 _FLAGS_OFFSET: Final = 4
+_OTHER_FLAGS: Final = bytes(flags for flags in range(256) if not flags & CommandFlag.ICEBERG)
 _ORDER_ID_WORD: Final = 3  # of the record's sixteen 64-bit words
 _WORDS: Final = RECORD_BYTES // 8
 # Each leg with those that may stand behind it: more legs, and what takes them.
@@ -157,6 +158,11 @@ def _refuse_type(types: bytes, allowed: frozenset[int]) -> NoReturn:
         f"command {at} was of type {types[at]}, expected "
         f"{', '.join(CommandType(kind).name for kind in sorted(allowed))}"
     )
+
+
+def iceberg_count(commands: bytes | bytearray) -> int:
+    """How many of these records have the flag of an iceberg."""
+    return len(commands[_FLAGS_OFFSET::RECORD_BYTES].translate(None, _OTHER_FLAGS))
 
 
 def request_id(value: bytes) -> bytes:

@@ -26,10 +26,11 @@ from engine.journal.errors import JournalFullError
 from engine.journal.faults import reach
 from engine.journal.log import CommandLog
 from engine.kernel.interface import Kernel
+from engine.kernel.limits import ICEBERG_TRANCHES_MAX
 from engine.proto import engine_pb2 as pb
 from engine.proto.records import RECORD_BYTES, Command, CommandType, pack_command
 from engine.service import metrics
-from engine.service.commands import Batch
+from engine.service.commands import Batch, iceberg_count
 from engine.service.errors import (
     DeadlinePassedError,
     ErrorReason,
@@ -44,7 +45,10 @@ QUERIES_WAITING_MAX: Final = 1024
 CHECKPOINT_EVERY_S: Final = 1.0
 STOP_TIMEOUT_S: Final = 30.0
 RETRY_EVERY_S: Final = 1.0  # how often a timer that finds the disk full tries again
-EVENTS_PER_COMMAND_MAX: Final = 4  # own events, and the partial fill of one more order
+# Of a QUOTE: six of its own, and what can later end its two orders. A PLACE has one less order, and
+# may also meet an order in part and pause its market.
+EVENTS_PER_COMMAND_MAX: Final = 12
+EVENTS_PER_ICEBERG_MAX: Final = 2 * ICEBERG_TRANCHES_MAX
 EVENTS_SPARE: Final = 64
 ORDER_ID_MAX: Final = 2**53 - 1
 
@@ -340,16 +344,15 @@ class Sequencer:
         """The time of a record that begins now; never behind that of the last one."""
         return max(time.time_ns() // 1000, self._kernel.time_us)
 
-    def _make_room(self, command_count: int) -> str | None:
+    def _make_room(self, command_count: int, iceberg_count: int = 0) -> str | None:
         """Make room for the most that these commands can cause; why not, if there is none.
 
-        Each can fill every order that rests now, or one that another of them has placed.
+        They can end every order that is open now, or that one of them has placed, tranche by
+        tranche.
         """
-        resting = self._kernel.event_bound
+        own = EVENTS_PER_COMMAND_MAX * command_count + EVENTS_PER_ICEBERG_MAX * iceberg_count
         try:
-            self._journal.prepare(
-                command_count, EVENTS_PER_COMMAND_MAX * command_count + resting + EVENTS_SPARE
-            )
+            self._journal.prepare(command_count, own + self._kernel.event_bound + EVENTS_SPARE)
         except JournalFullError as error:
             self._full = str(error)
             return self._full
@@ -372,7 +375,10 @@ class Sequencer:
         submissions = self._in_time(submissions)
         if not submissions:
             return
-        no_room = self._make_room(sum(submission.size for submission in submissions) + 1)
+        no_room = self._make_room(
+            sum(submission.size for submission in submissions) + 1,
+            sum(iceberg_count(submission.batch.commands) for submission in submissions),
+        )
         if no_room is not None:
             self._loop.call_soon_threadsafe(self._turn_away, submissions, no_room)
             return

@@ -25,6 +25,7 @@ PARTS = (
     "matching",
     "gates",
     "controls",
+    "icebergs",
     "crossing",
     "placing",
     "changing",

@@ -9,7 +9,9 @@ place in the queue alone; quantity - leaves, which is what has traded or was tak
 import cython
 
 from engine.kernel.codes import (
+    ICEBERG_TRANCHES_MAX,
     INSUFFICIENT_BALANCE,
+    INVALID_ICEBERG,
     INVALID_PRICE,
     INVALID_QUANTITY,
     LIMIT_MAKER,
@@ -31,6 +33,7 @@ from engine.kernel.compiled.accounts import available_in, lock
 from engine.kernel.compiled.events import emit_changed
 from engine.kernel.compiled.fees import bid_hold, higher, notional_of, product
 from engine.kernel.compiled.gates import entry_refusal, owner_refusal
+from engine.kernel.compiled.icebergs import count_tranches, fit_shown, tranches_with
 from engine.kernel.compiled.layout import (
     CommandPtr,
     CorePtr,
@@ -46,6 +49,7 @@ from engine.kernel.compiled.lookups import find_market
 from engine.kernel.compiled.matching import end_order, fit_reserve, held_account, match, survey
 from engine.kernel.compiled.memory import reserve_events
 from engine.kernel.compiled.placing import is_within_price_filter
+from engine.kernel.compiled.symbols import TRAIT_ICEBERG
 
 
 @cython.cfunc
@@ -84,6 +88,8 @@ def amend(core: CorePtr, command: CommandPtr, user: u32, index: u32) -> u32:
         return renew(core, index, price, quantity, leaves)
     removed_lots: i64 = order.leaves - leaves
     terms.quantity = quantity
+    if order.traits & TRAIT_ICEBERG:
+        count_tranches(core, index)
     order.leaves = leaves
     core.levels[order.level].lots -= removed_lots
     fit_reserve(core, index)
@@ -105,6 +111,8 @@ def amend_refusal(core: CorePtr, index: u32, price: i64, quantity: i64, leaves: 
     is_resized: cython.bint = quantity != core.terms[index].quantity
     if is_resized and (quantity < market.quantity_min or quantity > market.quantity_max):
         return LOT_SIZE
+    if order.traits & TRAIT_ICEBERG and tranches_with(core, index, quantity) > ICEBERG_TRANCHES_MAX:
+        return INVALID_ICEBERG
     if product(quantity, market.lot_atoms) < 0:
         return OVERFLOW
     if notional_of(market, higher(price, order.ceiling), quantity) < 0:
@@ -154,11 +162,15 @@ def renew(core: CorePtr, index: u32, price: i64, quantity: i64, leaves: i64) -> 
     order.price = price
     order.leaves = leaves
     core.terms[index].quantity = quantity
+    if order.traits & TRAIT_ICEBERG:
+        count_tranches(core, index)
     emit_changed(core, ORDER_AMENDED, order, removed_lots, 0, OK)
     if crosses:
         match(core, index)
         if not order.leaves:
             return OK
+    if order.traits & TRAIT_ICEBERG:
+        fit_shown(core, index)
     enqueue(core, index)
     return OK
 

@@ -33,6 +33,7 @@ from engine.kernel.compiled.accounts import available_in, lock
 from engine.kernel.compiled.events import emit_changed
 from engine.kernel.compiled.fees import bid_hold, notional_of
 from engine.kernel.compiled.gates import entry_refusal
+from engine.kernel.compiled.icebergs import fit_shown
 from engine.kernel.compiled.layout import (
     BookSidePtr,
     CommandPtr,
@@ -49,7 +50,7 @@ from engine.kernel.compiled.lookups import find_market
 from engine.kernel.compiled.matching import end_order, fit_reserve, match, survey, take_out
 from engine.kernel.compiled.memory import reserve_events
 from engine.kernel.compiled.placing import is_within_price_filter
-from engine.kernel.compiled.symbols import EVENTS_PER_COMMAND
+from engine.kernel.compiled.symbols import EVENTS_PER_COMMAND, TRAIT_ICEBERG
 
 
 @cython.cfunc
@@ -173,6 +174,8 @@ def move(core: CorePtr, command: CommandPtr, user: u32, index: u32) -> u32:
         match(core, index)
         if not order.leaves:
             return OK
+    if order.traits & TRAIT_ICEBERG:
+        fit_shown(core, index)
     enqueue(core, index)
     return OK
 

@@ -1,10 +1,10 @@
 # mypy: ignore-errors
 
-"""How orders meet where more than price and time decides: self-trade prevention.
+"""How orders meet where more than price and time decides: self-trade prevention, icebergs.
 
-Only takers that have a trait come here, so that it costs the others nothing. Invariant: an order
-with a mode of prevention never trades as a taker with one of its own user or trade group; what
-`survey_with_care` foresees is what `match_with_care` then does.
+Only takers that have a trait, or that meet icebergs, come here; so it costs the others nothing.
+Invariant: an order with a mode of prevention never trades as a taker with one of its own user or
+trade group; what `survey_with_care` foresees is what `match_with_care` then does.
 """
 
 import cython
@@ -24,6 +24,13 @@ from engine.kernel.codes import (
 from engine.kernel.compiled.accounts import lock
 from engine.kernel.compiled.events import emit, emit_changed
 from engine.kernel.compiled.fees import notional_of, product, sum_of
+from engine.kernel.compiled.icebergs import (
+    fit_shown,
+    offered_lots,
+    send_back,
+    shown_lots,
+    use_shown,
+)
 from engine.kernel.compiled.layout import (
     BookSidePtr,
     ChunkPtr,
@@ -45,7 +52,7 @@ from engine.kernel.compiled.matching import (
     held_account,
     lower,
 )
-from engine.kernel.compiled.symbols import TAKER, TRAIT_AMOUNT, TRAIT_STP
+from engine.kernel.compiled.symbols import TAKER, TRAIT_AMOUNT, TRAIT_ICEBERG, TRAIT_STP
 
 
 @cython.cfunc
@@ -87,12 +94,25 @@ def match_with_care(core: CorePtr, taker_index: u32, worst_key: i64) -> cython.v
 @cython.exceptval(check=False)
 def trade_with_first(core: CorePtr, taker_index: u32, level: LevelPtr) -> cython.void:
     maker_index: u32 = level.first
-    lots: i64 = lower(core.orders[taker_index].leaves, core.orders[maker_index].leaves)
+    lots: i64 = lower(core.orders[taker_index].leaves, shown_lots(core, maker_index))
     fill(core, taker_index, maker_index, lots)
     level.lots -= lots
-    if not core.orders[maker_index].leaves:
+    refilled: i64 = use_shown(core, maker_index, lots)
+    core.events[core.event_count - 1].body[11] = refilled
+    leave_first(core, level, refilled)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def leave_first(core: CorePtr, level: LevelPtr, refilled: i64) -> cython.void:
+    """Give a level's first order back if it has ended, or send it back with a new tranche."""
+    index: u32 = level.first
+    if not core.orders[index].leaves:
         drop_first(core, level)
-        free_order(core, maker_index)
+        free_order(core, index)
+    elif refilled:
+        send_back(core, level)
 
 
 @cython.cfunc
@@ -150,13 +170,31 @@ def expire(core: CorePtr, index: u32) -> cython.void:
 def decrement(core: CorePtr, taker_index: u32, level: LevelPtr) -> cython.void:
     """Take off both orders what they would have traded."""
     maker_index: u32 = level.first
-    lots: i64 = lower(core.orders[taker_index].leaves, core.orders[maker_index].leaves)
+    maker: OrderPtr = core.orders + maker_index
+    taker: OrderPtr = core.orders + taker_index
+    was_shown: i64 = shown_lots(core, maker_index)
+    lots: i64 = lower(taker.leaves, was_shown)
     level.lots -= lots
-    take_off(core, maker_index, lots, core.orders[taker_index].order_id, level.price)
-    take_off(core, taker_index, lots, core.orders[maker_index].order_id, level.price)
-    if not core.orders[maker_index].leaves:
-        drop_first(core, level)
-        free_order(core, maker_index)
+    take_off(core, maker_index, lots, taker.order_id, level.price)
+    refilled: i64 = use_shown(core, maker_index, lots)
+    if maker.traits & TRAIT_ICEBERG:
+        tell_shown(core, was_shown, shown_lots(core, maker_index))
+    was_shown = lower(shown_lots(core, taker_index), taker.leaves)
+    take_off(core, taker_index, lots, maker.order_id, level.price)
+    if taker.traits & TRAIT_ICEBERG:
+        fit_shown(core, taker_index)
+        if taker.is_listed:
+            tell_shown(core, was_shown, shown_lots(core, taker_index))
+    leave_first(core, level, refilled)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def tell_shown(core: CorePtr, was_shown: i64, shown: i64) -> cython.void:
+    """Write into the last event what the book shows of an iceberg before and after it."""
+    core.events[core.event_count - 1].body[6] = was_shown
+    core.events[core.event_count - 1].body[7] = shown
 
 
 @cython.cfunc
@@ -215,34 +253,54 @@ def survey_level(core: CorePtr, taker_index: u32, level: LevelPtr, sweep: SweepP
     """Look ahead at one level; `sweep.wanted` is 0 if the taker ends there."""
     taker: OrderPtr = core.orders + taker_index
     market: MarketPtr = core.markets + taker.market
-    mode: u32 = taker.traits & TRAIT_STP
     cost: i64 = 0
     if taker.traits & TRAIT_AMOUNT:
         cost = cost_of_lot(market, core.terms + taker_index, taker.is_bid, level.price)
+    turn: i64 = 0
+    while sweep.wanted and survey_turn(core, taker_index, level, cost, turn, sweep):
+        turn += 1
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def survey_turn(
+    core: CorePtr, taker_index: u32, level: LevelPtr, cost: i64, turn: i64, sweep: SweepPtr
+) -> cython.bint:
+    """Go once through a level's queue; whether an order may have another tranche behind it."""
+    taker: OrderPtr = core.orders + taker_index
+    market: MarketPtr = core.markets + taker.market
+    mode: u32 = taker.traits & TRAIT_STP
+    has_more: cython.bint = False
     index: u32 = level.first
     while index and sweep.wanted:
-        maker: OrderPtr = core.orders + index
-        lots: i64 = lower(sweep.wanted, maker.leaves)
+        maker_index: u32 = index
+        maker: OrderPtr = core.orders + maker_index
+        index = maker.next
+        lots: i64 = lower(sweep.wanted, offered_lots(core, maker_index, turn))
+        if not lots:
+            continue
+        has_more = has_more or (maker.traits & TRAIT_ICEBERG) != 0
         if cost:
             lots = lower(lots, lots_for_amount(sweep.amount, cost, taker.is_bid))
             if not lots:
                 sweep.wanted = 0
-                return
+                return False
         sweep.events += 2
-        index = maker.next
         is_own: cython.bint = is_self_trade(core, taker, maker)
         if is_own and mode == EXPIRE_MAKER:
             continue
         sweep.quantity += lots
         if is_own and mode != DECREMENT:
             sweep.wanted = 0
-            return
+            return False
         sweep.wanted -= lots
         if cost:
             sweep.amount = amount_left(sweep.amount, cost, lots)
         if not is_own:
             sweep.lots += lots
             sweep.notional = sum_of(sweep.notional, notional_of(market, level.price, lots))
+    return has_more
 
 
 @cython.cfunc

@@ -9,7 +9,10 @@ import cython
 from cython.cimports.libc.string import memset
 
 from engine.kernel.codes import REFUSED, REQUEST_REPLAYED
+from engine.kernel.compiled.icebergs import fit_shown, shown_lots
 from engine.kernel.compiled.layout import CommandPtr, CorePtr, EventPtr, OrderPtr, i64, u32, u64
+from engine.kernel.compiled.matching import lower
+from engine.kernel.compiled.symbols import TRAIT_ICEBERG
 
 
 @cython.cfunc
@@ -58,6 +61,11 @@ def emit_changed(
     event.body[4] = order.leaves
     event.body[5] = order.reserved
     memset(event.body + 6, 0, 6 * cython.sizeof(i64))
+    if order.traits & TRAIT_ICEBERG and order.is_listed:
+        index: u32 = cython.cast(u32, order - core.orders)
+        event.body[6] = lower(shown_lots(core, index), order.leaves + removed_lots)
+        fit_shown(core, index)
+        event.body[7] = shown_lots(core, index)
 
 
 @cython.cfunc

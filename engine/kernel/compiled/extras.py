@@ -11,6 +11,7 @@ from cython.cimports.libc.string import memset
 
 from engine.kernel.codes import HALT, MARKET, ORDER_TERMS, SESSION_OPEN, TIMER_GTD
 from engine.kernel.compiled.events import emit_clear
+from engine.kernel.compiled.icebergs import end_iceberg
 from engine.kernel.compiled.layout import (
     CommandPtr,
     CorePtr,
@@ -85,6 +86,8 @@ def drop_extra(core: CorePtr, index: u32) -> cython.void:
     """Take the extra of an order that has ended away, and its timer."""
     place: u32 = find(cython.address(core.extra_table), index)
     extra: ExtraPtr = core.extras + place
+    if extra.display:
+        end_iceberg(core, index)
     if extra.is_armed:
         disarm_timer(core, timer_key(TIMER_GTD, core.orders[index].order_id))
     remove(cython.address(core.extra_table), index, place)
@@ -141,6 +144,7 @@ def emit_terms(core: CorePtr, index: u32, command: CommandPtr) -> cython.void:
     extra: ExtraPtr = extra_of(core, index)
     event.body[2] = extra.stop
     event.body[3] = extra.delta
+    event.body[4] = extra.display
     event.body[5] = extra.expire
     event.body[6] = extra.list_id
     event.body[9] = extra.session_id

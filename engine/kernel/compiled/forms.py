@@ -12,7 +12,9 @@ from engine.kernel.codes import (
     FOK_BUDGET,
     GTC,
     GTD,
+    ICEBERG,
     INVALID_AMOUNT,
+    INVALID_ICEBERG,
     LIMIT,
     LIMIT_MAKER,
     MALFORMED,
@@ -55,6 +57,8 @@ def place_form(command: CommandPtr) -> u32:
         return MALFORMED
     if command.spare and command.time_in_force != GTD:
         return MALFORMED
+    if command.flags & ICEBERG:
+        return iceberg_form(command)
     if command.order_type == LIMIT:
         if command.time_in_force < GTC or command.time_in_force > GTD or command.amount:
             return MALFORMED
@@ -70,6 +74,20 @@ def place_form(command: CommandPtr) -> u32:
     if command.order_type != FOK_BUDGET or command.price:
         return MALFORMED
     return INVALID_AMOUNT if command.amount <= 0 else OK
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def iceberg_form(command: CommandPtr) -> u32:
+    """Check that an iceberg is an order that can rest, with its displayed lots as its ceiling."""
+    tif: u32 = command.time_in_force
+    is_resting: cython.bint = command.order_type == LIMIT and tif in (GTC, GTD)
+    if command.order_type == LIMIT_MAKER and not tif:
+        is_resting = True
+    if command.amount or not is_resting:
+        return MALFORMED
+    return INVALID_ICEBERG if command.ceiling <= 0 else OK
 
 
 @cython.cfunc

@@ -173,7 +173,8 @@ class CompiledKernel:
 
     @property
     def event_bound(self):
-        return self.core.order_table.count + 2 * self.core.watch_table.count
+        tranches = self.core.order_table.count + self.core.tranches
+        return 2 * (tranches + self.core.watch_table.count)
 
     @property
     def open_order_count(self):

@@ -270,6 +270,8 @@ def terms_bytes(core: CorePtr) -> bytes:
         words[7] = extra.expire
         words[8] = extra.session_id
         words[9] = extra.list_id
+        words[10] = extra.display
+        words[11] = extra.shown
         words += TERMS_WORDS
     sort_by_two_ids(words_of(packed), core.extra_table.count, TERMS_WORDS * WORD_BYTES)
     return packed

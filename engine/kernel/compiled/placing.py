@@ -18,9 +18,11 @@ from engine.kernel.codes import (
     FOK_BUDGET,
     GTC,
     GTD,
+    ICEBERG,
     IN_SESSION,
     INSUFFICIENT_BALANCE,
     INVALID_EXPIRE_TIME,
+    INVALID_ICEBERG,
     INVALID_PRICE,
     INVALID_QUANTITY,
     LIMIT,
@@ -55,6 +57,7 @@ from engine.kernel.compiled.fees import (
     with_sweep_fee,
 )
 from engine.kernel.compiled.gates import entry_refusal
+from engine.kernel.compiled.icebergs import begin_iceberg, fit_shown, is_too_fine
 from engine.kernel.compiled.layout import (
     CommandPtr,
     CorePtr,
@@ -74,7 +77,14 @@ from engine.kernel.compiled.levels import enqueue, reserve_section, side_of
 from engine.kernel.compiled.lookups import find_market, find_order
 from engine.kernel.compiled.matching import end_order, held_account, is_crossing, match, survey
 from engine.kernel.compiled.memory import reserve_events
-from engine.kernel.compiled.symbols import EVENTS_PER_COMMAND, MAKER, TAKER, TRAIT_AMOUNT
+from engine.kernel.compiled.symbols import (
+    EVENTS_PER_COMMAND,
+    MAKER,
+    TAKER,
+    TRAIT_AMOUNT,
+    TRAIT_EXTRA,
+    TRAIT_ICEBERG,
+)
 from engine.kernel.compiled.tables import home_of, insert, next_match
 from engine.kernel.compiled.texts import copy_text, has_text, is_same_text, text_key
 
@@ -92,6 +102,7 @@ def is_within_price_filter(market: MarketPtr, price: i64) -> cython.bint:
 @cython.exceptval(check=False)
 def content_refusal(core: CorePtr, command: CommandPtr, market: MarketPtr) -> u32:
     """Check id, quantity, price, ceiling and filters of a PLACE, and that its products fit."""
+    ceiling: i64 = 0 if command.flags & ICEBERG else command.ceiling
     if command.order_id <= 0 or find_order(core, command.order_id):
         return DUPLICATE_ORDER_ID
     if command.order_type == MARKET and command.amount:
@@ -99,15 +110,17 @@ def content_refusal(core: CorePtr, command: CommandPtr, market: MarketPtr) -> u3
     if command.quantity <= 0:
         return INVALID_QUANTITY
     if command.order_type == LIMIT or command.order_type == LIMIT_MAKER:
-        if command.price <= 0 or (command.ceiling and command.ceiling < command.price):
+        if command.price <= 0 or (ceiling and ceiling < command.price):
             return INVALID_PRICE
         if not is_within_price_filter(market, command.price):
             return PRICE_FILTER
     if command.quantity < market.quantity_min or command.quantity > market.quantity_max:
         return LOT_SIZE
+    if command.flags & ICEBERG and is_too_fine(command.quantity, command.ceiling):
+        return INVALID_ICEBERG
     if product(command.quantity, market.lot_atoms) < 0:
         return OVERFLOW
-    if notional_of(market, higher(command.price, command.ceiling), command.quantity) < 0:
+    if notional_of(market, higher(command.price, ceiling), command.quantity) < 0:
         return OVERFLOW
     return OK
 
@@ -125,7 +138,7 @@ def draft_order(core: CorePtr, command: CommandPtr, user: u32, market_index: u32
     order.price = command.price
     order.leaves = command.quantity
     order.reserved = 0
-    order.ceiling = command.ceiling
+    order.ceiling = 0 if command.flags & ICEBERG else command.ceiling
     order.level = 0
     order.user = user
     order.market = market_index
@@ -167,6 +180,8 @@ def add_extra(core: CorePtr, command: CommandPtr, index: u32) -> cython.void:
     extra.expire = command.spare
     if command.flags & IN_SESSION:
         extra.session_id = open_session(core, command.user_id)
+    if command.flags & ICEBERG:
+        begin_iceberg(core, index, command.ceiling)
 
 
 @cython.cfunc
@@ -315,7 +330,7 @@ def accept(core: CorePtr, command: CommandPtr, index: u32, reserve: i64) -> cyth
     terms.quote_account = open_account(core, order.user, market.quote_asset_id)
     order.reserved = reserve
     lock(core, held_account(core, index), reserve)
-    if command.flags & IN_SESSION or command.spare:
+    if command.flags or command.spare:
         add_extra(core, command, index)
     if order.traits:
         emit_terms(core, index, command)
@@ -324,7 +339,7 @@ def accept(core: CorePtr, command: CommandPtr, index: u32, reserve: i64) -> cyth
     event.body[1] = command.user_id
     event.body[2] = order.price
     event.body[3] = order.leaves
-    event.body[4] = command.ceiling
+    event.body[4] = order.ceiling
     if command.order_type == FOK_BUDGET:
         event.body[4] = command.amount
     event.body[5] = reserve
@@ -366,6 +381,8 @@ def rest(core: CorePtr, index: u32) -> cython.void:
     insert(cython.address(core.order_table), cython.cast(u64, order.order_id), index)
     if has_text(terms.text):
         insert(cython.address(core.text_table), text_key(order.user, terms.text), index)
+    if order.traits & TRAIT_ICEBERG:
+        fit_shown(core, index)
     enqueue(core, index)
     if order.traits & TRAIT_EXTRA:
         arm_expiry(core, index)

@@ -33,6 +33,7 @@ from engine.kernel.compiled.extras import arm_expiry, find_watch, reserve_extras
 from engine.kernel.compiled.funds import open_user
 from engine.kernel.compiled.gates import enter_state
 from engine.kernel.compiled.holds import find_hold, hold_key, reserve_holds
+from engine.kernel.compiled.icebergs import begin_iceberg
 from engine.kernel.compiled.layout import (
     AccountPtr,
     AssetPtr,
@@ -403,6 +404,9 @@ def restore_terms(core: CorePtr, packed: bytes) -> object:
         extra.expire = words[7]
         extra.session_id = words[8]
         extra.list_id = words[9]
+        if words[10]:
+            begin_iceberg(core, index, words[10])
+            extra.shown = words[11]
         arm_expiry(core, index)
         words += TERMS_WORDS
     return None

@@ -10,6 +10,7 @@ from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 
 from engine.kernel import interface, state
 from engine.kernel.codes import TEXT_BYTES
+from engine.kernel.compiled.icebergs import hidden_in, shown_lots
 from engine.kernel.compiled.layout import (
     AccountPtr,
     AssetPtr,
@@ -100,6 +101,7 @@ def order_view(core: CorePtr, index: u32) -> object:
         order.reserved,
         order.ceiling,
         ascii_of(terms.text),
+        shown_lots(core, index),
     )
 
 
@@ -125,7 +127,10 @@ def level_views(core: CorePtr, side: BookSidePtr, depth: object) -> list:
     views = []
     for index in level_indices(core, side, depth):
         level: LevelPtr = core.levels + cython.cast(u32, index)
-        views.append(interface.LevelView(level.price, level.lots, level.count))
+        lots = level.lots
+        if core.markets[core.orders[level.first].market].icebergs:
+            lots -= hidden_in(core, level)
+        views.append(interface.LevelView(level.price, lots, level.count))
     return views
 
 

@@ -9,11 +9,20 @@ from __future__ import annotations
 from functools import partial
 from typing import NamedTuple
 
-from engine.kernel.codes import AMEND, LIMIT_MAKER, OK, ORDER_AMENDED, ORDER_CANCELED, POST_ONLY
+from engine.kernel.codes import (
+    AMEND,
+    ICEBERG_TRANCHES_MAX,
+    LIMIT_MAKER,
+    OK,
+    ORDER_AMENDED,
+    ORDER_CANCELED,
+    POST_ONLY,
+)
 from engine.kernel.reference.checks import ADMIN_FORMS, Fields
 from engine.kernel.reference.controls import owner_refusal
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import bid_hold
+from engine.kernel.reference.icebergs import fit_shown, tranches
 from engine.kernel.reference.matching import end_order, fit_reserve, match
 from engine.kernel.reference.model import Order, User
 from engine.kernel.reference.placing import entry_refusal
@@ -87,6 +96,9 @@ def _content_refusal(order: Order, terms: _Terms) -> int:
         market.quantity_min <= terms.quantity <= market.quantity_max
     ):
         return Reason.LOT_SIZE
+    displayed = order.extra.display_lots if order.extra else 0
+    if displayed and tranches(terms.quantity, displayed) > ICEBERG_TRANCHES_MAX:
+        return Reason.INVALID_ICEBERG
     notional = bound * terms.quantity * market.tick_lot_atoms
     if terms.quantity * market.lot_atoms > INT64_MAX or notional > INT64_MAX:
         return Reason.OVERFLOW
@@ -120,5 +132,6 @@ def _renew(x: Exchange, order: Order, terms: _Terms) -> int:
     if crosses:
         match(x, order)
     if order.leaves:
+        fit_shown(order)
         order.side.add(order)
     return OK

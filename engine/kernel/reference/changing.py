@@ -30,6 +30,7 @@ from engine.kernel.reference.checks import NO_TEXT, Fields
 from engine.kernel.reference.controls import owner_refusal
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import bid_hold
+from engine.kernel.reference.icebergs import fit_shown
 from engine.kernel.reference.matching import end_order, fit_reserve, match, take_out
 from engine.kernel.reference.model import Order, User
 from engine.kernel.reference.placing import entry_refusal
@@ -148,6 +149,7 @@ def _move(x: Exchange, user: User, fields: Fields) -> int:
         order.side.remove(order)
         match(x, order)
         if order.leaves:
+            fit_shown(order)
             order.side.add(order)
     return OK
 

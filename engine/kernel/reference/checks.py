@@ -16,6 +16,7 @@ from engine.kernel.codes import (
     FOK_BUDGET,
     GTC,
     GTD,
+    ICEBERG,
     IN_SESSION,
     LIMIT,
     LIMIT_MAKER,
@@ -63,12 +64,14 @@ def place_form(fields: Fields) -> int:
     """Check the combination of order type, time in force, budget and ceiling of a PLACE."""
     (_, side, order_type, tif, flags, stp, _, asset_id, _, _, price, quantity, amount, ceiling,
      spare, _, text) = fields  # fmt: skip
-    if side > BID or flags & ~IN_SESSION or stp > DECREMENT or asset_id:
+    if side > BID or flags & ~(IN_SESSION | ICEBERG) or stp > DECREMENT or asset_id:
         return MALFORMED
     if spare and tif != GTD:
         return MALFORMED
     if text != NO_TEXT and not _PADDED(text):
         return MALFORMED
+    if flags & ICEBERG:
+        return iceberg_form(order_type, tif, amount, ceiling)
     if order_type == LIMIT:
         is_formed = GTC <= tif <= GTD and not amount and (side == BID or not ceiling)
         return OK if is_formed else MALFORMED
@@ -81,6 +84,14 @@ def place_form(fields: Fields) -> int:
     if order_type == MARKET:
         return market_form(quantity, amount)
     return Reason.INVALID_AMOUNT if amount <= 0 else OK
+
+
+def iceberg_form(order_type: int, tif: int, amount: int, displayed: int) -> int:
+    """Check that an iceberg is an order that can rest, with its displayed lots as its ceiling."""
+    is_resting = tif in (GTC, GTD) if order_type == LIMIT else order_type == LIMIT_MAKER and not tif
+    if amount or not is_resting:
+        return MALFORMED
+    return Reason.INVALID_ICEBERG if displayed <= 0 else OK
 
 
 def market_form(quantity: int, amount: int) -> int:

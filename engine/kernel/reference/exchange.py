@@ -17,6 +17,7 @@ from engine.kernel.codes import (
 )
 from engine.kernel.limits import Limits
 from engine.kernel.reference.checks import Fields
+from engine.kernel.reference.icebergs import fit_shown
 from engine.kernel.reference.model import Account, Asset, Market, Order, User
 from engine.kernel.reference.timers import Watch
 from engine.kernel.state import BusinessRow, HoldRow
@@ -145,7 +146,7 @@ class Exchange:
             order.user.user_id,
             extra.stop_price if extra else 0,
             extra.delta_bips if extra else 0,
-            0,
+            extra.display_lots if extra else 0,
             extra.expire_time_us if extra else 0,
             extra.list_id if extra else 0,
             order.quote_atoms,
@@ -157,6 +158,11 @@ class Exchange:
         self, kind: int, order: Order, removed_lots: int, flags: int, reason: int = 0
     ) -> None:
         """Append an ORDER_CANCELED, _REDUCED, _MOVED or _EXPIRED about the order as it is now."""
+        was_shown = shown = 0
+        if order.extra and order.order_id in self.orders and order.is_iceberg:
+            was_shown = min(order.shown, order.leaves + removed_lots)
+            fit_shown(order)
+            shown = order.shown
         self.event_seq += 1
         self.out.append(
             _PACK_CHANGED(
@@ -173,8 +179,8 @@ class Exchange:
                 removed_lots,
                 order.leaves,
                 order.reserved,
-                0,
-                0,
+                was_shown,
+                shown,
             )
         )
 

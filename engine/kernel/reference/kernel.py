@@ -267,6 +267,7 @@ def _order_view(order: Order) -> OrderView:
         order.reserved,
         order.ceiling,
         _ascii(order.text),
+        order.shown,
     )
 
 
@@ -286,5 +287,5 @@ def _levels(side: BookSide, depth: int) -> list[LevelView]:
         if len(levels) >= depth:
             break
         orders = side.levels[price].values()
-        levels.append(LevelView(price, sum(order.leaves for order in orders), len(orders)))
+        levels.append(LevelView(price, sum(order.shown for order in orders), len(orders)))
     return levels

@@ -22,6 +22,7 @@ from engine.kernel.codes import (
 from engine.kernel.reference.checks import NO_TEXT
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import MAKER, TAKER, bid_hold, due_fee
+from engine.kernel.reference.icebergs import fit_shown, use_shown
 from engine.kernel.reference.model import Order
 from engine.kernel.reference.timers import disarm_expiry
 
@@ -36,10 +37,12 @@ def match(x: Exchange, taker: Order) -> None:
         if taker.stp and taker.user.is_one_with(maker.user):
             _prevent(x, taker, maker)
             continue
-        _fill(x, taker, maker)
+        refilled = _fill(x, taker, maker)
         if not maker.leaves:
             makers.remove(maker)
             forget(x, maker)
+        elif refilled:
+            makers.requeue(maker, maker.price)
     forget(x, taker)
 
 
@@ -71,10 +74,16 @@ def _prevent(x: Exchange, taker: Order, maker: Order) -> None:
 
 def _decrement(x: Exchange, taker: Order, maker: Order) -> None:
     """Take off both orders what they would have traded."""
-    lots = min(taker.leaves, maker.leaves)
+    lots = min(taker.leaves, maker.shown)
+    refilled = 0
     for order, other in ((maker, taker), (taker, maker)):
+        is_shown = order.is_iceberg and order.order_id in x.orders
+        was_shown = min(order.shown, order.leaves) if is_shown else 0
         order.leaves -= lots
         fit_reserve(order)
+        if order is maker:
+            refilled = use_shown(maker, lots)
+        fit_shown(order)
         x.emit(
             ORDER_PREVENTED,
             order.market.market_id,
@@ -86,14 +95,16 @@ def _decrement(x: Exchange, taker: Order, maker: Order) -> None:
             lots,
             order.leaves,
             order.reserved,
-            0,
-            0,
+            was_shown,
+            order.shown if is_shown else 0,
             other.order_id,
             maker.price,
         )
     if not maker.leaves:
         maker.side.remove(maker)
         forget(x, maker)
+    elif refilled:
+        maker.side.requeue(maker, maker.price)
 
 
 def fit_reserve(order: Order) -> None:
@@ -109,12 +120,16 @@ def fit_reserve(order: Order) -> None:
     order.reserved = reserve
 
 
-def _fill(x: Exchange, taker: Order, maker: Order) -> None:
-    """Trade one maker's lots: move the money, then say so in a TRADE."""
+def _fill(x: Exchange, taker: Order, maker: Order) -> int:
+    """Trade one maker's lots: move the money, then say so in a TRADE.
+
+    Return what comes into view of an iceberg maker.
+    """
     market = taker.market
-    lots = min(taker.leaves, maker.leaves)
+    lots = min(taker.leaves, maker.shown if maker.extra else maker.leaves)
     taker.leaves -= lots
     maker.leaves -= lots
+    refilled = use_shown(maker, lots) if maker.extra else 0
     notional = lots * maker.price * market.tick_lot_atoms
     bid_role, ask_role = (TAKER, MAKER) if taker.is_bid else (MAKER, TAKER)
     bid, ask = (taker, maker) if taker.is_bid else (maker, taker)
@@ -138,8 +153,9 @@ def _fill(x: Exchange, taker: Order, maker: Order) -> None:
         bid_fee if taker.is_bid else ask_fee,
         maker.reserved,
         taker.reserved,
-        0,
+        refilled,
     )
+    return refilled
 
 
 def _settle_bid(bid: Order, role: int, notional: int, lots: int) -> int:

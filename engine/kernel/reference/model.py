@@ -260,11 +260,13 @@ class Extra:
 
     __slots__ = (
         "delta_bips",
+        "display_lots",
         "expire_time_us",
         "extreme",
         "list_id",
         "sequence",
         "session_id",
+        "shown_lots",
         "stop_price",
         "time_in_force",
         "wait",
@@ -280,6 +282,8 @@ class Extra:
         self.expire_time_us = 0
         self.session_id = 0
         self.list_id = 0
+        self.display_lots = 0
+        self.shown_lots = 0
 
 
 class Order:
@@ -353,3 +357,12 @@ class Order:
     @property
     def hold_price(self) -> int:
         return self.ceiling or self.price
+
+    @property
+    def shown(self) -> int:
+        """Lots that the book shows, and that a taker meets before others of the level."""
+        return self.extra.shown_lots if self.is_iceberg and self.extra else self.leaves
+
+    @property
+    def is_iceberg(self) -> bool:
+        return self.extra is not None and self.extra.display_lots > 0

@@ -16,6 +16,7 @@ from engine.kernel.codes import (
     FOK_BUDGET,
     GTC,
     GTD,
+    ICEBERG,
     IN_SESSION,
     LIMIT,
     LIMIT_MAKER,
@@ -27,6 +28,7 @@ from engine.kernel.reference.checks import NO_TEXT, Fields, place_form
 from engine.kernel.reference.drafts import take_leg
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import bid_hold, sweep_fee
+from engine.kernel.reference.icebergs import fit_shown, is_too_fine
 from engine.kernel.reference.matching import end_order, match
 from engine.kernel.reference.model import Extra, Market, Order, User
 from engine.kernel.reference.requests import apply_once
@@ -77,7 +79,7 @@ def place(x: Exchange, user: User, fields: Fields) -> int:
     if reason:
         return reason
     order = _draft(market, user, fields)
-    reason = _add_extra(x, order, fields) if fields[4] & IN_SESSION or tif == GTD else OK
+    reason = _add_extra(x, order, fields) if fields[4] or tif == GTD else OK
     reserve = _first_reserve(order, budget)
     reason = reason or _value_refusal(order, budget, reserve)
     if reason:
@@ -112,15 +114,17 @@ def filter_refusal(x: Exchange, user: User, fields: Fields) -> int:
     if reason:
         return reason
     order = _draft(market, user, fields)
-    if fields[4] & IN_SESSION or fields[3] == GTD:
+    if fields[4] or fields[3] == GTD:
         reason = _add_extra(x, order, fields)
     return reason or _value_refusal(order, fields[12], _first_reserve(order, fields[12]))
 
 
 def _draft(market: Market, user: User, fields: Fields) -> Order:
     """Make the order that a PLACE describes; one by amount gets the lots that it is worth now."""
-    (_, side, order_type, _, _, stp, _, _, _, order_id, price, quantity, amount, ceiling, _, _,
+    (_, side, order_type, _, flags, stp, _, _, _, order_id, price, quantity, amount, ceiling, _, _,
      text) = fields  # fmt: skip
+    if flags & ICEBERG:
+        ceiling = 0
     order = Order(market, user, order_id, order_type, side == BID, price, quantity, ceiling, text)
     order.stp = stp
     if order_type == MARKET and amount:
@@ -172,6 +176,9 @@ def entry_refusal(x: Exchange, user: User, market: Market, fields: Fields) -> in
 def _content_refusal(x: Exchange, market: Market, fields: Fields) -> int:
     """Check id, quantity, price, ceiling and filters of a PLACE, and lots x lot."""
     order_id, price, quantity, ceiling = fields[9], fields[10], fields[11], fields[13]
+    displayed = 0
+    if fields[4] & ICEBERG:
+        ceiling, displayed = 0, ceiling
     if order_id <= 0 or order_id in x.orders:
         return Reason.DUPLICATE_ORDER_ID
     if fields[2] == MARKET and fields[12]:
@@ -185,6 +192,8 @@ def _content_refusal(x: Exchange, market: Market, fields: Fields) -> int:
             return Reason.PRICE_FILTER
     if not market.quantity_min <= quantity <= market.quantity_max:
         return Reason.LOT_SIZE
+    if displayed and is_too_fine(quantity, displayed):
+        return Reason.INVALID_ICEBERG
     notional = (ceiling or price) * quantity * market.tick_lot_atoms
     if quantity * market.lot_atoms > INT64_MAX or notional > INT64_MAX:
         return Reason.OVERFLOW
@@ -197,6 +206,8 @@ def _add_extra(x: Exchange, order: Order, fields: Fields) -> int:
     extra.expire_time_us = fields[14]
     if fields[3] == GTD and extra.expire_time_us <= x.time_us:
         return Reason.INVALID_EXPIRE_TIME
+    if fields[4] & ICEBERG:
+        extra.display_lots = extra.shown_lots = fields[13]
     if fields[4] & IN_SESSION:
         extra.session_id = open_session(x, order.user.user_id)
         return OK if extra.session_id else Reason.UNKNOWN_SESSION
@@ -242,6 +253,7 @@ def rest(x: Exchange, order: Order) -> None:
         x.open_texts.add((order.user.user_id, order.text))
     order.side.add(order)
     if order.extra:
+        fit_shown(order)
         arm_expiry(x, order)
 
 

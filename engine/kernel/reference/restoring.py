@@ -187,6 +187,7 @@ def _restore_terms(x: Exchange, row: TermsRow) -> None:
     extra.extreme, extra.sequence = row.extreme_ticks, row.sequence
     extra.expire_time_us, extra.session_id = row.expire_time_us, row.session_id
     extra.list_id = row.list_id
+    extra.display_lots, extra.shown_lots = row.display_lots, row.shown_lots
     arm_expiry(x, order)
 
 

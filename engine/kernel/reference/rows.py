@@ -125,6 +125,8 @@ def _terms_row(order: Order, extra: Extra) -> TermsRow:
         extra.expire_time_us,
         extra.session_id,
         extra.list_id,
+        extra.display_lots,
+        extra.shown_lots,
     )
 
 

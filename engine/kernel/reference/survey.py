@@ -5,10 +5,12 @@ Invariant: it changes nothing, and what it foresees is what `matching.match` the
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from engine.kernel.codes import DECREMENT, EXPIRE_MAKER
 from engine.kernel.reference.fees import TAKER
+from engine.kernel.reference.icebergs import in_turn
 from engine.kernel.reference.model import Order
 from engine.proto.records import INT64_MAX, PPM
 
@@ -31,8 +33,8 @@ def survey(taker: Order, limit_price: int) -> Sweep:
     amount = _Amount(taker) if taker.quote_atoms else None
     wanted = INT64_MAX if amount else taker.leaves
     lots = notional = quantity = 0
-    for maker in taker.opposite.orders_within(limit_price):
-        step = min(wanted, maker.leaves)
+    for maker, offered in _meetings(taker, limit_price):
+        step = min(wanted, offered)
         if amount:
             step = min(step, amount.lots_at(maker.price))
         if not step:
@@ -50,6 +52,15 @@ def survey(taker: Order, limit_price: int) -> Sweep:
             lots += step
             notional += step * maker.price * taker.market.tick_lot_atoms
     return Sweep(lots, notional, quantity)
+
+
+def _meetings(taker: Order, limit_price: int) -> Iterator[tuple[Order, int]]:
+    """Yield (maker, lots) in the order in which the taker would meet them."""
+    side = taker.opposite
+    for price in side.prices_best_first():
+        if limit_price and (price < limit_price if side.is_bid else price > limit_price):
+            return
+        yield from in_turn(list(side.levels[price].values()))
 
 
 class _Amount:

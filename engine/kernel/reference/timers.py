@@ -12,10 +12,11 @@ from bisect import bisect_left, insort
 from typing import TYPE_CHECKING
 
 from engine.kernel.codes import HALT, SESSION_OPEN, TIMER_GTD
+from engine.kernel.reference.icebergs import tranches
 
 if TYPE_CHECKING:
     from engine.kernel.reference.exchange import Exchange
-    from engine.kernel.reference.model import Order
+from engine.kernel.reference.model import Order
 
 
 class Watch:
@@ -55,11 +56,13 @@ def next_timer_us(x: Exchange) -> int:
 
 
 def event_bound(x: Exchange) -> int:
-    """Return the most events that what rests or is armed can still cause.
-
-    An order ends once, a watch tells of the end of a switch and of a session.
-    """
-    return len(x.orders) + 2 * len(x.watches)
+    """See `engine.kernel.interface.Kernel.event_bound`."""
+    more = sum(
+        tranches(order.quantity, order.extra.display_lots) - 1
+        for order in x.orders.values()
+        if order.extra and order.is_iceberg
+    )
+    return 2 * (len(x.orders) + more + len(x.watches))
 
 
 def arm_expiry(x: Exchange, order: Order) -> None:

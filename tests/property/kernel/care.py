@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from typing import Final
 
-from engine.proto.records import Command, CommandFlag, CommandType, OrderType, StpMode
+from engine.proto.records import Command, CommandFlag, CommandType, OrderType, StpMode, TimeInForce
 
 ONLY: Final = (CommandFlag.ONLY_NEW, CommandFlag.ONLY_PARTIALLY_FILLED)
 USERS: Final = tuple(range(1, 8))
@@ -24,6 +24,13 @@ def with_care(rng: random.Random, placed: Command) -> Command:
     if placed.order_type == OrderType.MARKET and rng.random() < 0.6:
         amount = rng.choice((1, -1, 99, 10_000, 25_037, 200_000, 10**7, 10**15))
         placed = placed._replace(quantity=int(rng.random() < 0.02), amount=amount)
+    is_resting = placed.time_in_force in (TimeInForce.GTC, TimeInForce.GTD)
+    is_resting = is_resting or placed.order_type == OrderType.LIMIT_MAKER
+    if rng.random() < (0.2 if is_resting else 0.01):
+        shown = rng.choice((placed.quantity, placed.quantity + 1, 0, *range(1, 12), *range(1, 12)))
+        placed = placed._replace(flags=placed.flags | CommandFlag.ICEBERG, ceiling=shown)
+        if rng.random() < 0.05:
+            placed = placed._replace(quantity=placed.quantity * 20)
     return placed._replace(stp=stp)
 
 

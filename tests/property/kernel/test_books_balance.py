@@ -20,6 +20,8 @@ from engine.proto.records import (
     pack_command,
     unpack_event,
 )
+from engine.service.commands import iceberg_count
+from engine.service.core import EVENTS_PER_COMMAND_MAX, EVENTS_PER_ICEBERG_MAX
 from tests.property.kernel.flow import LIMITS, NARROW, WIDE, Flow, listing, stamp
 
 END_US = 99_000
@@ -70,7 +72,7 @@ def assert_books_are_whole(kernel: Kernel) -> None:
         assert prices == sorted(set(prices))
         lots: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
         for order in kernel.open_orders(market_id=market.market_id):
-            lots[order.side, order.price_ticks].append(order.leaves_lots)
+            lots[order.side, order.price_ticks].append(order.shown_lots)
         for side, levels in ((Side.BID, bids), (Side.ASK, asks)):
             for level in levels:
                 leaves = lots.pop((side, level.price_ticks))
@@ -154,3 +156,19 @@ def test_checkpoint_totals_are_those_counted_afresh(seed: int) -> None:
             told[body.asset_id] = tuple(body)
     for asset_id, told_total in told.items():
         assert told_total == totals[asset_id]
+
+
+@pytest.mark.parametrize("name", ["compiled", "reference"])
+@settings(max_examples=15, deadline=None)
+@given(seed=SEEDS)
+def test_no_batch_causes_more_events_than_what_was_open_and_what_came_can(
+    name: str, seed: int
+) -> None:
+    """The sequencer makes room for so many before it applies a batch."""
+    kernel, flow = open_kernel(name), Flow(seed)
+    for step in range(20):
+        records = flow.records(20)
+        own = EVENTS_PER_COMMAND_MAX * 20 + EVENTS_PER_ICEBERG_MAX * iceberg_count(records)
+        bound = kernel.event_bound + own
+        events = kernel.apply(records, kernel.time_us + 1 + step)
+        assert len(events) // RECORD_BYTES <= bound

@@ -48,7 +48,7 @@ NUMBERS_ONLY_REASONS = set(Reason) & {
     Reason.LIST,
     Reason.INVALID_LIST,
     Reason.ORDER_IN_LIST,
-    *range(81, 85),
+    *range(81, 84),
     *range(87, 100),
 }
 

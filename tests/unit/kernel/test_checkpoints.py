@@ -176,6 +176,7 @@ def test_queries_show_orders_books_and_balances(desk: Desk) -> None:
         reserved_atoms=180 * UNIT,
         ceiling_ticks=0,
         client_order_id="low",
+        shown_lots=2,
     )
     assert kernel.order(2, low) is None
     assert kernel.order(MARKET, -5) is None

@@ -293,7 +293,7 @@ def test_what_is_due_when_a_state_is_loaded_fires_first(desk: Desk) -> None:
     again.kernel.load_state(PackedState(state))
     assert canonical_bytes(again.kernel) == state
     assert again.kernel.next_timer_us == T0 + 5 * MS
-    assert again.kernel.event_bound == desk.kernel.event_bound == 5
+    assert again.kernel.event_bound == desk.kernel.event_bound == 6
     events = again.apply_at(T0 + 10 * MS, tick())
     assert events == desk.apply_at(T0 + 10 * MS, tick())
     assert kinds(events) == ["DEADMAN_SET", "SESSION_SET", "ORDER_EXPIRED"]
