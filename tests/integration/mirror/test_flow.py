@@ -34,7 +34,7 @@ ID = b"\x0c" * 16
 def test_the_books_of_a_random_flow_are_the_kernels_and_verified(
     database: DatabaseHandle, seed: int, size: int, join: int
 ) -> None:
-    chain = Chain(seed)
+    chain = Chain(seed, fresh_ids=True)
     chain.run(700)
     with opened(database) as books:
         book_all(books, chain.events, size=size, join=join)

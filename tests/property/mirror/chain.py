@@ -3,23 +3,45 @@
 from __future__ import annotations
 
 import random
+from typing import Final
 
 from apps.mirror.verification.rederive import BookState
 from apps.realtime.book import MarketBook
 from engine.client import Book, Level
 from engine.kernel import load_kernel
 from engine.kernel.interface import Kernel
-from engine.proto.records import RECORD_BYTES, Side, unpack_event
+from engine.proto.records import (
+    RECORD_BYTES,
+    CommandType,
+    Side,
+    unpack_command,
+    unpack_event,
+)
 from tests.property.kernel.flow import LIMITS, NARROW, Flow, listing
 
 DEPTH = 10_000
 CUT_EVENTS_MAX = 7  # pieces so small that nothing that belongs together stays together
 
 
-class Chain:
-    """A kernel that is driven by a flow, and its events."""
+_GIVE_IDS: Final = (CommandType.PLACE, CommandType.PLACE_LEG, CommandType.QUOTE)
 
-    def __init__(self, seed: int, prices: tuple[int, int] = NARROW, name: str = "compiled") -> None:
+
+class Chain:
+    """A kernel that is driven by a flow, and its events.
+
+    With `fresh_ids` no order gets the number of one that ended, as under the sequencer.
+    """
+
+    def __init__(
+        self,
+        seed: int,
+        prices: tuple[int, int] = NARROW,
+        name: str = "compiled",
+        *,
+        fresh_ids: bool = False,
+    ) -> None:
+        self.fresh_ids = fresh_ids
+        self._taken: set[int] = set()
         self.kernel: Kernel = load_kernel(name, LIMITS)
         self.flow = Flow(seed, prices)
         self.chance = random.Random(seed)
@@ -31,9 +53,29 @@ class Chain:
         new = bytearray()
         for _ in range(commands):
             self.time_us += self.chance.choice((1, 1_000, 400_000))
-            new += self.kernel.apply(self.flow.record(), self.time_us)
+            new += self.kernel.apply(self._record(), self.time_us)
         self.events += bytes(new)
         return bytes(new)
+
+    def _record(self) -> bytes:
+        record = self.flow.record()
+        while self.fresh_ids and not self._take_ids(record):
+            record = self.flow.record()
+        return record
+
+    def _take_ids(self, record: bytes) -> bool:
+        """Note the numbers that commands give to orders; False if one of them was given before."""
+        given: set[int] = set()
+        for at in range(0, len(record), RECORD_BYTES):
+            command = unpack_command(record, at)
+            if command.type in _GIVE_IDS:
+                given.add(command.order_id)
+            if command.type == CommandType.QUOTE:
+                given.add(command.order_id + 1)
+        if given & self._taken:
+            return False
+        self._taken |= given
+        return True
 
 
 def pieces(events: bytes, chance: random.Random) -> list[bytes]:
