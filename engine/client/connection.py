@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from collections.abc import AsyncIterator, Callable
 from dataclasses import fields
 from typing import Any, Final, TypeVar
 
@@ -15,6 +17,8 @@ from engine.client.errors import EngineUnavailable
 from engine.proto import engine_pb2_grpc as pb_grpc
 
 TIMEOUT_DEFAULT_S: Final = 10.0
+RESUME_MIN_S: Final = 0.05
+RESUME_MAX_S: Final = 2.0
 REPLAY_READS_MAX: Final = 8  # first outcomes read at the same time
 
 T = TypeVar("T")
@@ -54,6 +58,22 @@ class Connection:
             if error.code() is grpc.StatusCode.NOT_FOUND:
                 raise LookupError(error.details()) from error
             raise translate(error, executed=False) from error
+
+
+async def resumed(open_stream: Callable[[], AsyncIterator[T]]) -> AsyncIterator[T]:
+    """A stream that is opened again, after a growing but bounded pause, when the engine is away.
+
+    Ends only with an error that waiting does not mend.
+    """
+    pause_s = RESUME_MIN_S
+    while True:
+        try:
+            async for message in open_stream():
+                pause_s = RESUME_MIN_S
+                yield message
+        except EngineUnavailable:
+            await asyncio.sleep(pause_s * (1 + random.random()))  # noqa: S311 - not a secret
+            pause_s = min(2 * pause_s, RESUME_MAX_S)
 
 
 def value_of(kind: type[T], message: Any) -> T:

@@ -9,7 +9,7 @@ import grpc
 from grpc import aio
 
 from engine.client.channel import translate
-from engine.client.connection import Connection, value_of
+from engine.client.connection import Connection, resumed, value_of
 from engine.client.errors import PeerRefused
 from engine.client.types import EventBatch, Greeting
 from engine.proto import engine_pb2 as pb
@@ -29,8 +29,25 @@ class Events(Connection):
         async for batch in self._batches(call):
             yield batch
 
-    async def subscribe(self, from_event_seq: int) -> AsyncIterator[EventBatch]:
-        """Every event from one sequence on, for ever. LookupError beyond the durable sequence."""
+    async def subscribe(
+        self, from_event_seq: int, *, resume: bool = False
+    ) -> AsyncIterator[EventBatch]:
+        """Every event from one sequence on, for ever. LookupError beyond the durable sequence.
+
+        With `resume` it goes on behind the last batch when the engine was away, after a pause that
+        grows to two seconds; else EngineUnavailable ends it.
+        """
+        following = from_event_seq
+
+        def subscribed() -> AsyncIterator[EventBatch]:
+            return self._subscribed(following)
+
+        async for batch in resumed(subscribed) if resume else subscribed():
+            following = batch.last_event_seq + 1
+            yield batch
+
+    async def _subscribed(self, from_event_seq: int) -> AsyncIterator[EventBatch]:
+        await self._connected()
         call = self._events.Subscribe(
             pb.SubscribeRequest(from_event_seq=from_event_seq), metadata=self._access.metadata()
         )

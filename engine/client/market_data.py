@@ -10,7 +10,7 @@ import grpc
 from grpc import aio
 
 from engine.client.channel import translate
-from engine.client.connection import Connection, value_of
+from engine.client.connection import Connection, resumed, value_of
 from engine.client.types import Level
 from engine.proto import engine_pb2 as pb
 from engine.proto import engine_pb2_grpc as pb_grpc
@@ -150,11 +150,18 @@ class MarketData(Connection):
         return pb_grpc.MarketDataServiceStub(self._channel)
 
     async def subscribe_depth(
-        self, *market_ids: int, depth: int = 0, interval_ms: int = 0
+        self, *market_ids: int, depth: int = 0, interval_ms: int = 0, resume: bool = False
     ) -> AsyncIterator[DepthUpdate]:
-        """A snapshot of each book, then what changes. LookupError for an unknown market."""
+        """A snapshot of each book, then what changes. LookupError for an unknown market.
+
+        With `resume` a new snapshot follows when the engine was away.
+        """
         request = pb.DepthRequest(market_ids=market_ids, depth=depth, interval_ms=interval_ms)
-        async for update in self._stream(self._market_data().SubscribeDepth, request):
+
+        def subscribed() -> AsyncIterator[pb.DepthUpdate]:
+            return self._stream(self._market_data().SubscribeDepth, request)
+
+        async for update in resumed(subscribed) if resume else subscribed():
             yield DepthUpdate(
                 market_id=update.market_id,
                 event_seq=update.event_seq,
@@ -177,13 +184,27 @@ class MarketData(Connection):
             )
 
     async def subscribe_trades(
-        self, *market_ids: int, from_event_seq: int = 0, interval_ms: int = 0
+        self,
+        *market_ids: int,
+        from_event_seq: int = 0,
+        interval_ms: int = 0,
+        resume: bool = False,
     ) -> AsyncIterator[PublicTrade]:
-        """Every trade (of all markets if none is named) from an event on, 0: from now on."""
-        request = pb.TradesRequest(
-            market_ids=market_ids, from_event_seq=from_event_seq, interval_ms=interval_ms
-        )
-        async for batch in self._stream(self._market_data().SubscribeTrades, request):
+        """Every trade (of all markets if none is named) from an event on, 0: from now on.
+
+        With `resume` it goes on behind the last trade when the engine was away; from the first one
+        on none is missed.
+        """
+        following = from_event_seq
+
+        def subscribed() -> AsyncIterator[pb.PublicTrades]:
+            request = pb.TradesRequest(
+                market_ids=market_ids, from_event_seq=following, interval_ms=interval_ms
+            )
+            return self._stream(self._market_data().SubscribeTrades, request)
+
+        async for batch in resumed(subscribed) if resume else subscribed():
+            following = batch.event_seq + 1
             for trade in batch.trades:
                 yield value_of(PublicTrade, trade)
 

@@ -55,6 +55,10 @@ def token_hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+def is_client_name(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None
+
+
 class Meter:
     """Counts calls against a rate; what was saved up is at most one second's worth. 0: no limit."""
 
@@ -206,7 +210,7 @@ def read_clients(path: Path) -> dict[str, Caller]:
 
 def _client(name: str, entry: Any) -> tuple[Caller, list[str]]:
     """One table of the file. ValueError names what is not right."""
-    if _NAME.fullmatch(name) is None:
+    if not is_client_name(name):
         raise ValueError("expected a name of a-z 0-9 _ . -, at most 63 characters")
     if not isinstance(entry, dict) or not {"sha256", "roles"} <= set(entry):
         raise ValueError("expected a table with sha256 and roles")
