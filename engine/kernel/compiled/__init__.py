@@ -38,6 +38,7 @@ PARTS = (
     "transfers",
     "timing",
     "holds",
+    "blake2",
     "checkpoint",
     "rows",
     "packing",

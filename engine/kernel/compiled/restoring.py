@@ -1,4 +1,5 @@
 # mypy: ignore-errors
+# ruff: noqa: F821  (a bare annotation declares a C variable)
 """From the canonical state back to the compiled kernel's memory.
 
 What is not in the state is derived from it, as `engine.kernel.reference.restoring` explains: all
@@ -28,7 +29,8 @@ from engine.kernel.codes import (
     TIMER_SESSION,
 )
 from engine.kernel.compiled.accounts import find_account, open_account, touch
-from engine.kernel.compiled.checkpoint import DIGEST_MODULUS, WORD_MASK, row_hash
+from engine.kernel.compiled.blake2 import add_to_sum, sum_as_int
+from engine.kernel.compiled.checkpoint import DIGEST_MODULUS, WORD_MASK, counts, hash_account
 from engine.kernel.compiled.extras import arm_expiry, find_watch, reserve_extras, take_extra
 from engine.kernel.compiled.funds import open_user
 from engine.kernel.compiled.gates import enter_state
@@ -49,6 +51,7 @@ from engine.kernel.compiled.layout import (
     UserPtr,
     WatchPtr,
     WordPtr,
+    i64,
     u8,
     u32,
     u64,
@@ -488,6 +491,9 @@ def restore_kills(core: CorePtr, state_: object) -> object:
 def refit_checkpoint(core: CorePtr, digest: object, rows: object, touched: set) -> object:
     """Set what each account counted for at the last checkpoint. StateError if it cannot be."""
     first_of_asset = {}
+    untouched: u64[2]
+    untouched[0] = untouched[1] = 0
+    row_count: i64 = 0
     index: u32
     for index in range(1, core.account_top):
         account: AccountPtr = core.accounts + index
@@ -496,11 +502,11 @@ def refit_checkpoint(core: CorePtr, digest: object, rows: object, touched: set) 
             first_of_asset.setdefault(account.asset_id, index)
             continue
         account.checkpoint_total = account.available + account.locked
-        summand = row_hash(account)
-        set_checkpoint_hash(account, summand)
-        digest -= summand
-        rows -= summand != 0
-    digest %= DIGEST_MODULUS
+        hash_account(account)
+        add_to_sum(untouched, account.checkpoint_hash_low, account.checkpoint_hash_high)
+        row_count += counts(account)
+    digest = (digest - sum_as_int(untouched)) % DIGEST_MODULUS
+    rows -= row_count
     if not 0 <= rows <= core.touched_count or (digest != 0) != (rows != 0):
         raise state.StateError(
             f"the balance digest does not fit: {rows} rows of {core.touched_count} are left"

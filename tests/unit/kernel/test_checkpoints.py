@@ -9,6 +9,7 @@ import pytest
 from engine.kernel import KernelUnavailableError, load_kernel
 from engine.kernel.interface import BalanceView, LevelView, OrderView
 from engine.proto.records import (
+    RECORD_BYTES,
     Checkpoint,
     CheckpointAsset,
     Command,
@@ -16,6 +17,7 @@ from engine.proto.records import (
     EventType,
     OrderType,
     pack_command,
+    unpack_event,
 )
 from tests.unit.kernel.desk import (
     ALICE,
@@ -234,3 +236,35 @@ def test_a_kernel_that_is_not_built_is_named_or_replaced(
     with pytest.raises(KernelUnavailableError, match=r"python -m engine\.kernel\.build"):
         load_kernel("compiled")
     assert load_kernel("auto").name == "reference"
+
+
+def test_the_compiled_digest_is_that_of_hashlib_for_every_kind_of_word() -> None:
+    """Balances with all bytes in use: the compiled kernel writes BLAKE2b out by itself."""
+    kernel = load_kernel("compiled")
+    commands = [
+        Command(CommandType.ADD_ASSET, asset_id=asset, quantity=0, amount=2**63 - 1, text=text)
+        for asset, text in ((1, b"ONE"), (65_535, b"LAST"))
+    ]
+    expected = 0
+    for number, amount in enumerate((1, 255, 2**31, 2**32 + 7, 0x0123456789ABCDEF), start=1):
+        user = number * 0x0123456789A
+        commands.append(Command(CommandType.ADD_USER, user_id=user))
+        for asset in (1, 65_535):
+            request = (2 * number + asset % 2).to_bytes(16, "little")
+            commands.append(
+                Command(
+                    CommandType.DEPOSIT,
+                    user_id=user,
+                    asset_id=asset,
+                    amount=amount,
+                    request_id=request,
+                )
+            )
+            row = struct.pack("<4q", user, asset, amount, 0)
+            expected += int.from_bytes(hashlib.blake2b(row, digest_size=16).digest(), "little")
+    commands.append(Command(CommandType.CHECKPOINT))
+    events = kernel.apply(b"".join(map(pack_command, commands)), 1)
+    _, body = unpack_event(events[-RECORD_BYTES:])
+    assert isinstance(body, Checkpoint)
+    assert int.from_bytes(body.digest, "little") == expected % 2**128
+    assert body.row_count == 10
