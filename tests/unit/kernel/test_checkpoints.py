@@ -250,7 +250,7 @@ def test_the_compiled_digest_is_that_of_hashlib_for_every_kind_of_word() -> None
         user = number * 0x0123456789A
         commands.append(Command(CommandType.ADD_USER, user_id=user))
         for asset in (1, 65_535):
-            request = (2 * number + asset % 2).to_bytes(16, "little")
+            request = (2 * number + (asset == 1)).to_bytes(16, "little")
             commands.append(
                 Command(
                     CommandType.DEPOSIT,
