@@ -16,6 +16,8 @@ from engine.kernel.limits import (
     REQUEST_WINDOW,
     SYMBOL_CHARS_MAX,
     TIMEOUT_MS_MAX,
+    TRAILING_DELTA_BIPS_MAX,
+    TRIGGERS_PER_COMMAND_MAX,
 )
 from engine.proto.records import (
     ASSET_ID_MAX,
@@ -61,8 +63,19 @@ __all__ = [
     "SYMBOL_CHARS_MAX",
     "TEXT_BYTES",
     "TIMEOUT_MS_MAX",
+    "TRAILING_DELTA_BIPS_MAX",
+    "TRIGGERS_PER_COMMAND_MAX",
     "USER_ID_MAX",
 ]
+
+BIPS: Final = 10_000
+# Why an open order is not in the book (0: it is).
+WAIT_STOP: Final = 1  # for its stop price
+WAIT_TRAIL: Final = 2  # it follows the price
+WAIT_DUE: Final = 3  # it was triggered and has not run yet
+WAIT_LIST: Final = 4  # for the working leg of its list
+
+PARKED_EVENTS: Final = 4  # what a parked order can cause besides its end
 
 # Kinds of timers, in the order in which those due at the same time fire.
 TIMER_GTD: Final = 0  # id: the order's
@@ -204,6 +217,7 @@ SESSION_SET: Final = int(EventType.SESSION_SET)
 
 DONE: Final = int(EventFlag.DONE)
 MAKER_DONE: Final = int(EventFlag.MAKER_DONE)
+PARKED: Final = int(EventFlag.PARKED)
 BY_OPERATOR: Final = int(EventFlag.OPERATOR)
 
 OK: Final = int(Reason.NONE)

@@ -27,7 +27,7 @@ _OF_AN_ORDER: Final = ("market_id", "user_id", "order_id", "request_id")
 _PLACE: Final = Form(
     (
         *("side", "order_type", "time_in_force", "stp", *_OF_AN_ORDER),
-        *("price", "quantity", "amount", "ceiling", "spare", "text"),
+        *("price", "quantity", "amount", "ceiling", "spare", "asset_id", "text"),
     ),
     int(CommandFlag.IN_SESSION | CommandFlag.ICEBERG),
 )

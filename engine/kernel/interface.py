@@ -67,6 +67,11 @@ class OrderView(NamedTuple):
     ceiling_ticks: int
     client_order_id: str
     shown_lots: int  # what the published book shows of `leaves_lots`
+    wait: int = 0  # why it is not in the book (WAIT_* of `engine.kernel.codes`), 0 if it is
+    stop_price_ticks: int = 0
+    delta_bips: int = 0
+    expire_time_us: int = 0
+    list_id: int = 0
 
 
 class LevelView(NamedTuple):
@@ -162,7 +167,8 @@ class Kernel(StateSource, Protocol):
         """An open order."""
 
     def open_orders(self, user_id: int = 0, market_id: int = 0) -> Iterator[OrderView]:
-        """By market, bids best first then asks best first, in queue order. 0 = all."""
+        """By market, bids best first then asks best first, in queue order, then those that are not
+        in the book by id. 0 = all."""
 
     def book(self, market_id: int, depth: int) -> tuple[list[LevelView], list[LevelView]] | None:
         """(bids, asks), best first; None for an unknown market."""

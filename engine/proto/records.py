@@ -575,13 +575,39 @@ def decisive_event(events: bytes) -> int:
     """Which of the events of one call's commands tells its outcome, counted from 0.
 
     The first event of the first command that was refused, else of the last command: legs come
-    before what takes them.
+    before what takes them. Triggered orders that an earlier command left over run before a command
+    and are passed over.
     """
     refused = events[EVENT_TYPE_OFFSET::RECORD_BYTES].find(EventType.REFUSED)
     if refused >= 0:
         return refused
     command_seqs = memoryview(events).cast("Q")[1 :: RECORD_BYTES // 8]
-    return bisect_left(command_seqs, command_seqs[-1])
+    first = bisect_left(command_seqs, command_seqs[-1])
+    if events[first * RECORD_BYTES + EVENT_TYPE_OFFSET] != EventType.ORDER_TRIGGERED:
+        return first
+    return next(
+        (at for at in range(first, len(command_seqs)) if not _is_of_a_trigger(events, at)), first
+    )
+
+
+def _is_of_a_trigger(events: bytes, at: int) -> bool:
+    """Whether an event before a command's own ones tells of an order that was triggered earlier."""
+    header = EventHeader._make(EVENT_HEADER.unpack_from(events, at * RECORD_BYTES))
+    return header.type in _OF_TRIGGERS or (
+        header.type in (EventType.ORDER_CANCELED, EventType.ORDER_REDUCED)
+        and header.reason != Reason.NONE
+    )
+
+
+_OF_TRIGGERS: Final = frozenset(
+    (
+        EventType.ORDER_TRIGGERED,
+        EventType.TRADE,
+        EventType.ORDER_EXPIRED,
+        EventType.ORDER_PREVENTED,
+        EventType.LIST_ENDED,
+    )
+)
 
 
 def pack_event(header: EventHeader, body: EventBody) -> bytes:

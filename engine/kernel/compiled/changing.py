@@ -20,9 +20,11 @@ from engine.kernel.codes import (
     ONLY_PARTIALLY_FILLED,
     OPERATOR,
     ORDER_CANCELED,
+    ORDER_IS_PARKED,
     ORDER_MOVED,
     ORDER_REDUCED,
     OVERFLOW,
+    PARKED,
     POST_ONLY,
     PRICE_ABOVE_CEILING,
     PRICE_FILTER,
@@ -49,6 +51,7 @@ from engine.kernel.compiled.levels import dequeue, enqueue, key_of, reserve_sect
 from engine.kernel.compiled.lookups import find_market
 from engine.kernel.compiled.matching import end_order, fit_reserve, match, survey, take_out
 from engine.kernel.compiled.memory import reserve_events
+from engine.kernel.compiled.parking import wait_of
 from engine.kernel.compiled.placing import is_within_price_filter
 from engine.kernel.compiled.symbols import EVENTS_PER_COMMAND, TRAIT_ICEBERG
 
@@ -58,8 +61,8 @@ from engine.kernel.compiled.symbols import EVENTS_PER_COMMAND, TRAIT_ICEBERG
 @cython.nogil
 @cython.exceptval(check=False)
 def cancel(core: CorePtr, command: CommandPtr, index: u32) -> u32:
-    take_out(core, index)
-    end_order(core, index, ORDER_CANCELED, BY_OPERATOR if command.flags & OPERATOR else 0, OK)
+    by: u32 = BY_OPERATOR if command.flags & OPERATOR else 0
+    end_order(core, index, ORDER_CANCELED, by | take_out(core, index), OK)
     return OK
 
 
@@ -83,13 +86,14 @@ def reduce(core: CorePtr, command: CommandPtr, index: u32) -> u32:
     if command.quantity <= 0:
         return INVALID_QUANTITY
     if command.quantity >= order.leaves:
-        take_out(core, index)
-        end_order(core, index, ORDER_REDUCED, 0, OK)
+        end_order(core, index, ORDER_REDUCED, take_out(core, index), OK)
         return OK
     order.leaves -= command.quantity
-    core.levels[order.level].lots -= command.quantity
+    flags: u32 = PARKED if wait_of(core, index) else 0
+    if not flags:
+        core.levels[order.level].lots -= command.quantity
     fit_reserve(core, index)
-    emit_changed(core, ORDER_REDUCED, order, command.quantity, 0, OK)
+    emit_changed(core, ORDER_REDUCED, order, command.quantity, flags, OK)
     return OK
 
 
@@ -99,6 +103,8 @@ def reduce(core: CorePtr, command: CommandPtr, index: u32) -> u32:
 @cython.exceptval(check=False)
 def new_price_refusal(core: CorePtr, command: CommandPtr, market: MarketPtr, index: u32) -> u32:
     order: OrderPtr = core.orders + index
+    if wait_of(core, index):
+        return ORDER_IS_PARKED
     if command.price <= 0:
         return INVALID_PRICE
     if not is_within_price_filter(market, command.price):

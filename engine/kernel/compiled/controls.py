@@ -110,8 +110,7 @@ def cancel_picked(core: CorePtr, picked: PickedPtr, flags: u32, reason: u32) -> 
     for place in range(picked.count):
         index: u32 = find_order(core, picked.pairs[2 * place])
         if index:
-            take_out(core, index)
-            end_order(core, index, ORDER_CANCELED, flags, reason)
+            end_order(core, index, ORDER_CANCELED, flags | take_out(core, index), reason)
             count += 1
     free(picked.pairs)
     return count

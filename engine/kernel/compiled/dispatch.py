@@ -19,6 +19,7 @@ from engine.kernel.codes import (
     DEPOSIT,
     HOLD,
     HOUSE_USER_ID,
+    INT64_MAX,
     LEGS_MAX,
     MALFORMED,
     MARKET_ID_MAX,
@@ -37,6 +38,7 @@ from engine.kernel.codes import (
     TICK,
     TRANSFER,
     TRANSFER_LEG,
+    TRIGGERS_PER_COMMAND_MAX,
     UNKNOWN_MARKET,
 )
 from engine.kernel.compiled.controls import set_kill_switch, set_user_status
@@ -68,6 +70,7 @@ from engine.kernel.compiled.texts import is_plain_text
 from engine.kernel.compiled.timers import reserve_timers
 from engine.kernel.compiled.timing import apply_timing, reserve_watch
 from engine.kernel.compiled.transfers import transfer
+from engine.kernel.compiled.triggers import run_due
 
 
 @cython.cfunc
@@ -148,6 +151,9 @@ def apply_setting(core: CorePtr, command: CommandPtr) -> u32:
 def apply_command(core: CorePtr, command: CommandPtr) -> cython.void:
     reason: u32 = MALFORMED
     core.command_seq += 1
+    core.has_run_due = 0
+    if core.due_markets and run_due(core, INT64_MAX):
+        core.has_run_due = 1
     if (
         command.kind == PLACE or command.kind == PLACE_LEG
     ) and command.order_id > core.last_order_id:
@@ -163,6 +169,8 @@ def apply_command(core: CorePtr, command: CommandPtr) -> cython.void:
             reason = apply_admin(core, command)
     if reason:
         emit_refused(core, command, reason)
+    if core.due_markets:
+        run_due(core, TRIGGERS_PER_COMMAND_MAX)
     if core.draft_count and (reason or not is_leg(command.kind)):
         core.draft_count = 0
 
@@ -251,6 +259,8 @@ def close_core(core: CorePtr) -> cython.void:
     for index in range(1, core.market_top):
         free(core.markets[index].sides[0].sections)
         free(core.markets[index].sides[1].sections)
+        free(core.markets[index].triggers[0].sections)
+        free(core.markets[index].triggers[1].sections)
     free(core.events)
     free(core.orders)
     free(core.terms)

@@ -23,6 +23,9 @@ from engine.kernel.codes import (
     PLACE,
     PLACE_LEG,
     QUOTE,
+    STOP_LOSS,
+    STOP_LOSS_LIMIT,
+    TAKE_PROFIT_LIMIT,
 )
 from engine.kernel.compiled.layout import CommandPtr, CorePtr, FormPtr, u32, u64
 from engine.kernel.compiled.symbols import COMMAND_TYPES
@@ -49,13 +52,39 @@ def has_form(core: CorePtr, command: CommandPtr) -> cython.bint:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
+def market_form(command: CommandPtr) -> u32:
+    """Check that a MARKET order states a quantity or an amount, and not both."""
+    if command.price or (command.amount and command.quantity):
+        return MALFORMED
+    return INVALID_AMOUNT if command.amount < 0 else OK
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def stop_form(command: CommandPtr) -> u32:
+    """The same of a type with a stop price."""
+    if command.flags & ICEBERG or command.ceiling:
+        return MALFORMED
+    if command.spare and command.time_in_force != GTD:
+        return MALFORMED
+    if command.order_type == STOP_LOSS_LIMIT or command.order_type == TAKE_PROFIT_LIMIT:
+        return OK if GTC <= command.time_in_force <= GTD else MALFORMED
+    return MALFORMED if command.time_in_force or command.price else OK
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
 def place_form(command: CommandPtr) -> u32:
     """Check the combination of order type, time in force, budget and ceiling of a PLACE."""
     if command.side > BID or command.stp > DECREMENT:
         return MALFORMED
     if has_text(command.text) and not is_plain_text(command.text):
         return MALFORMED
-    if command.spare and command.time_in_force != GTD:
+    if STOP_LOSS <= command.order_type <= TAKE_PROFIT_LIMIT:
+        return stop_form(command)
+    if command.asset_id or (command.spare and command.time_in_force != GTD):
         return MALFORMED
     if command.flags & ICEBERG:
         return iceberg_form(command)
@@ -68,9 +97,7 @@ def place_form(command: CommandPtr) -> u32:
     if command.order_type == LIMIT_MAKER:
         return MALFORMED if command.amount else OK
     if command.order_type == MARKET:
-        if command.price or (command.amount and command.quantity):
-            return MALFORMED
-        return INVALID_AMOUNT if command.amount < 0 else OK
+        return market_form(command)
     if command.order_type != FOK_BUDGET or command.price:
         return MALFORMED
     return INVALID_AMOUNT if command.amount <= 0 else OK

@@ -16,7 +16,7 @@ from cython.cimports.libc.string import memcpy
 from engine.kernel import forms as form_tables
 from engine.kernel import interface, state
 from engine.kernel import states as state_tables
-from engine.kernel.codes import HOUSE_USER_ID, INT64_MAX, RECORD_BYTES
+from engine.kernel.codes import HOUSE_USER_ID, INT64_MAX, PARKED_EVENTS, RECORD_BYTES
 from engine.kernel.compiled.checkpoint import make_checkpoint
 from engine.kernel.compiled.dispatch import apply_slice, close_core, open_core, reserve_for
 from engine.kernel.compiled.layout import (
@@ -39,12 +39,14 @@ from engine.kernel.compiled.packing import (
     draft_bytes,
     hold_bytes,
     order_bytes,
+    parked_bytes,
     terms_bytes,
     user_bytes,
     watch_bytes,
     window_bytes,
     window_row_count,
 )
+from engine.kernel.compiled.parking import next_due
 from engine.kernel.compiled.quoting import quote_rows, restore_quotes
 from engine.kernel.compiled.restoring import (
     refit_checkpoint,
@@ -74,6 +76,7 @@ from engine.kernel.compiled.rows import (
     market_indices,
     market_rows,
     order_view,
+    parked_indices,
     stp_rows,
     totals_views,
     user_indices,
@@ -87,10 +90,12 @@ from engine.kernel.compiled.symbols import (
 )
 from engine.kernel.compiled.tables import find
 from engine.kernel.compiled.timers import next_timer
+from engine.kernel.compiled.triggers import run_due
 from engine.kernel.limits import DEFAULT_LIMITS
 from engine.proto import records
 
 ORDER_ID_MASK = 2**63 - 1
+ORDER_ROW_BYTES = next(each.layout.size for each in state.SECTIONS if each.tag == b"PRKD")
 
 assert cython.sizeof(Command) == RECORD_BYTES
 assert cython.sizeof(Event) == RECORD_BYTES
@@ -169,12 +174,15 @@ class CompiledKernel:
 
     @property
     def next_timer_us(self):
+        if self.core.due_markets and next_due(cython.address(self.core)):
+            return max(self.core.time_us, 1)  # what a command left over runs as soon as it can
         return next_timer(cython.address(self.core)).due if self.core.timer_count else 0
 
     @property
     def event_bound(self):
-        tranches = self.core.order_table.count + self.core.tranches
-        return 2 * (tranches + self.core.watch_table.count)
+        tranches: u64 = self.core.order_table.count + self.core.tranches
+        parked: u64 = self.core.parked_count
+        return 2 * (tranches + self.core.watch_table.count) + PARKED_EVENTS * parked
 
     @property
     def open_order_count(self):
@@ -263,6 +271,9 @@ class CompiledKernel:
         if applied < count:
             core.command_seq += 1
             core.draft_count = 0
+            run_due(core, INT64_MAX)
+            if core.is_out_of_memory:
+                raise MemoryError(f"memory ended before command {core.command_seq}")
             self.digest, self.row_count = make_checkpoint(core, self.digest, self.row_count)
             applied += 1
         return applied
@@ -344,6 +355,7 @@ class CompiledKernel:
                 while index:
                     yield index
                     index = self.core.orders[index].next
+        yield from parked_indices(cython.address(self.core), market)
 
     def holds(self):
         return hold_views(cython.address(self.core))
@@ -371,12 +383,12 @@ class CompiledKernel:
         yield self.core.user_top - 1, user_bytes(core)
         yield window_row_count(core), window_bytes(core)
         yield self.core.account_top - 1, account_bytes(core)
-        yield self.core.order_table.count, order_bytes(core)
+        yield self.core.order_table.count - self.core.parked_count, order_bytes(core)
         yield self.core.business_count, business_bytes(core)
         for rows in (group_rows(core), stp_rows(core), quote_rows(core)):
             yield len(rows), rows
         yield self.core.draft_count, draft_bytes(core)
-        yield 0, b""
+        yield self.core.parked_count, parked_bytes(core)
         yield self.core.extra_table.count, terms_bytes(core)
         yield self.core.watch_table.count, watch_bytes(core)
         yield self.core.hold_top - 1, hold_bytes(core)
@@ -396,7 +408,8 @@ class CompiledKernel:
         restore_accounts(core, bytes(state_.packed(b"ACCT")))
         for row in state_.rows(b"MRKT"):
             restore_market(core, row)
-        restore_orders(core, bytes(state_.packed(b"ORDR")))
+        restore_orders(core, bytes(state_.packed(b"ORDR")), 0)
+        restore_orders(core, bytes(state_.packed(b"PRKD")), 1)
         restore_groups(core, state_)
         restore_modes(core, state_)
         restore_quotes(core, state_)
@@ -404,7 +417,11 @@ class CompiledKernel:
         restore_holds(core, bytes(state_.packed(b"HOLD")))
         restore_kills(core, state_)
         restore_draft(core, bytes(state_.packed(b"DRFT")))
-        restore_terms(core, bytes(state_.packed(b"XTRA")))
+        restore_terms(
+            core,
+            bytes(state_.packed(b"XTRA")),
+            len(state_.packed(b"PRKD")) // ORDER_ROW_BYTES,
+        )
         restore_watches(core, bytes(state_.packed(b"WTCH")))
         head = state_.head
         self.core.command_seq = head.command_seq

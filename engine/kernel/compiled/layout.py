@@ -164,8 +164,12 @@ BookSidePtr = cython.typedef(cython.pointer(BookSide))
 
 # `sides` by Side (ASK, BID), `rates` (maker, taker); `filters` as they were set, in the order of
 # MARKET_FILTERS_SET, and beside them the bounds to compare with, the widest where none is set.
+# `triggers`: orders that wait for the price to fall, and to rise, to their stop price;
+# `first_trailing`: those that follow it; `due_first`: those that are due, sorted, `due_hint` the
+# last one put there. Markets with due orders are a list from `Core.due_markets` on.
 Market = cython.struct(
     sides=BookSide[2],
+    triggers=BookSide[2],
     tick_lot_atoms=i64,
     lot_atoms=i64,
     tick_atoms=i64,
@@ -181,6 +185,11 @@ Market = cython.struct(
     first_event_seq=i64,
     fingerprint=u64,
     text=u64[5],
+    parked_count=u32,
+    first_trailing=u32,
+    due_first=u32,
+    due_hint=u32,
+    next_due=u32,
     market_id=u32,
     gate=u32,
     base_asset_id=u32,
@@ -344,6 +353,9 @@ Core = cython.struct(
     watch_top=u32,
     watch_free=u32,
     watch_capacity=u32,
+    parked_count=u32,
+    due_markets=u32,
+    has_run_due=u32,
     watches=WatchPtr,
     watch_table=Table,
     timers=TimerPtr,

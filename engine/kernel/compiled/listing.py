@@ -229,6 +229,8 @@ def open_market(core: CorePtr, command: CommandPtr, fee_flags: u32) -> cython.vo
     market.quantity_max = INT64_MAX
     market.sides[0].best_key = NO_KEY
     market.sides[1].best_key = NO_KEY
+    market.triggers[0].best_key = NO_KEY
+    market.triggers[1].best_key = NO_KEY
     market.first_event_seq = core.event_seq
     market.fingerprint = fingerprint_of(command)
     copy_text(market.text, command.text)

@@ -7,7 +7,7 @@ arrives in others (trader or house) within the same fill.
 
 import cython
 
-from engine.kernel.codes import DONE, MAKER_DONE, TRADE
+from engine.kernel.codes import DONE, MAKER_DONE, PARKED, TRADE
 from engine.kernel.compiled.accounts import credit, lock, spend
 from engine.kernel.compiled.crossing import match_with_care, survey_with_care
 from engine.kernel.compiled.events import emit, emit_changed
@@ -28,6 +28,7 @@ from engine.kernel.compiled.layout import (
     u64,
 )
 from engine.kernel.compiled.levels import best_level, close_level, dequeue, key_of, side_of
+from engine.kernel.compiled.parking import note_price, unpark
 from engine.kernel.compiled.symbols import MAKER, NO_KEY, TAKER, TRAIT_EXTRA
 from engine.kernel.compiled.tables import remove
 from engine.kernel.compiled.texts import has_text, text_key
@@ -72,9 +73,12 @@ def free_order(core: CorePtr, index: u32) -> cython.void:
 @cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
-def take_out(core: CorePtr, index: u32) -> cython.void:
-    """Take an open order away from where it rests."""
+def take_out(core: CorePtr, index: u32) -> u32:
+    """Take an open order away from where it rests or waits; return the flags of its next event."""
+    if core.orders[index].traits & TRAIT_EXTRA and unpark(core, index):
+        return PARKED
     dequeue(core, index)
+    return 0
 
 
 @cython.cfunc
@@ -191,6 +195,8 @@ def fill(core: CorePtr, taker_index: u32, maker_index: u32, lots: i64) -> cython
         maker_fee = settle_bid(core, maker_index, MAKER, notional, lots)
         taker_fee = settle_ask(core, taker_index, TAKER, notional, lots)
     market.last_trade_id += 1
+    if market.parked_count and maker.price != market.last_price:
+        note_price(core, taker.market, maker.price)
     market.last_price = maker.price
     flags: u32 = taker.is_bid
     if not taker.leaves:

@@ -169,7 +169,7 @@ def account_bytes(core: CorePtr) -> bytes:
 @cython.cfunc
 def order_bytes(core: CorePtr) -> bytes:
     """Return all orders: by market, bids best first then asks best first, in queue order."""
-    packed = empty_rows(core.order_table.count, ORDER_WORDS)
+    packed = empty_rows(core.order_table.count - core.parked_count, ORDER_WORDS)
     words: WordPtr = words_of(packed)
     for index in market_indices(core):
         market: u32 = index
@@ -248,6 +248,20 @@ def draft_bytes(core: CorePtr) -> bytes:
     return PyBytes_FromStringAndSize(
         cython.cast(cython.p_char, core.draft), core.draft_count * RECORD_BYTES
     )
+
+
+@cython.cfunc
+def parked_bytes(core: CorePtr) -> bytes:
+    """Return the orders that are not in the book, by order id."""
+    packed = empty_rows(core.parked_count, ORDER_WORDS)
+    words: WordPtr = words_of(packed)
+    place: u32
+    for place in range(1, core.extra_top):
+        if core.extras[place].order and core.extras[place].wait:
+            pack_order(core, core.extras[place].order, words)
+            words += ORDER_WORDS
+    sort_by_two_ids(words_of(packed), core.parked_count, ORDER_WORDS * WORD_BYTES)
+    return packed
 
 
 @cython.cfunc

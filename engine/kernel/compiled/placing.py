@@ -34,7 +34,11 @@ from engine.kernel.codes import (
     ORDER_ACCEPTED,
     ORDER_EXPIRED,
     OVERFLOW,
+    PARKED,
     PRICE_FILTER,
+    STOP_LOSS,
+    STOP_LOSS_LIMIT,
+    TAKE_PROFIT_LIMIT,
     TIME_IN_FORCE,
     UNKNOWN_SESSION,
     WOULD_TAKE,
@@ -87,6 +91,7 @@ from engine.kernel.compiled.symbols import (
 )
 from engine.kernel.compiled.tables import home_of, insert, next_match
 from engine.kernel.compiled.texts import copy_text, has_text, is_same_text, text_key
+from engine.kernel.compiled.triggers import place_stop, stop_filter_refusal
 
 
 @cython.cfunc
@@ -95,6 +100,17 @@ from engine.kernel.compiled.texts import copy_text, has_text, is_same_text, text
 @cython.exceptval(check=False)
 def is_within_price_filter(market: MarketPtr, price: i64) -> cython.bint:
     return market.price_min <= price <= market.price_max
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def has_price(order_type: u32) -> cython.bint:
+    """Whether orders of this type have a limit price."""
+    if order_type in (LIMIT, LIMIT_MAKER):
+        return True
+    return order_type in (STOP_LOSS_LIMIT, TAKE_PROFIT_LIMIT)
 
 
 @cython.cfunc
@@ -109,7 +125,7 @@ def content_refusal(core: CorePtr, command: CommandPtr, market: MarketPtr) -> u3
         return OK  # by amount: the book says how many lots that is
     if command.quantity <= 0:
         return INVALID_QUANTITY
-    if command.order_type == LIMIT or command.order_type == LIMIT_MAKER:
+    if has_price(command.order_type):
         if command.price <= 0 or (ceiling and ceiling < command.price):
             return INVALID_PRICE
         if not is_within_price_filter(market, command.price):
@@ -178,6 +194,9 @@ def add_extra(core: CorePtr, command: CommandPtr, index: u32) -> cython.void:
     extra: ExtraPtr = take_extra(core, index)
     extra.time_in_force = command.time_in_force
     extra.expire = command.spare
+    if command.order_type >= STOP_LOSS:
+        extra.stop = command.amount
+        extra.delta = command.asset_id
     if command.flags & IN_SESSION:
         extra.session_id = open_session(core, command.user_id)
     if command.flags & ICEBERG:
@@ -250,6 +269,8 @@ def lacks_room(core: CorePtr, base_account: u32, quote_account: u32) -> cython.b
 @cython.nogil
 @cython.exceptval(check=False)
 def place(core: CorePtr, command: CommandPtr, user: u32) -> u32:
+    if command.order_type >= STOP_LOSS:
+        return place_stop(core, command, user)
     market_index: u32 = find_market(core, command.market_id)
     reason: u32 = entry_refusal(core, command, user, market_index)
     if reason:
@@ -300,11 +321,14 @@ def filter_refusal(core: CorePtr, command: CommandPtr, user: u32) -> u32:
     reason: u32 = entry_refusal(core, command, user, market_index)
     if not reason:
         reason = content_refusal(core, command, core.markets + market_index)
-    if not reason and (command.flags or command.spare or command.time_in_force == GTD):
+    is_stop: cython.bint = command.order_type >= STOP_LOSS
+    if not reason and (command.flags or command.spare or is_stop or command.time_in_force == GTD):
         reason = extra_refusal(core, command)
     if reason:
         return reason
     index: u32 = draft_order(core, command, user, market_index)
+    if is_stop:
+        return stop_filter_refusal(core, command, index)
     sweep: Sweep
     sweep.amount = command.amount
     survey(core, index, cython.address(sweep))
@@ -330,11 +354,15 @@ def accept(core: CorePtr, command: CommandPtr, index: u32, reserve: i64) -> cyth
     terms.quote_account = open_account(core, order.user, market.quote_asset_id)
     order.reserved = reserve
     lock(core, held_account(core, index), reserve)
-    if command.flags or command.spare:
+    is_parked: cython.bint = command.order_type >= STOP_LOSS
+    if command.flags or command.spare or is_parked:
         add_extra(core, command, index)
     if order.traits:
         emit_terms(core, index, command)
-    event: EventPtr = emit(core, ORDER_ACCEPTED, order.is_bid, OK, market.market_id)
+    flags: u32 = order.is_bid
+    if is_parked:
+        flags |= PARKED
+    event: EventPtr = emit(core, ORDER_ACCEPTED, flags, OK, market.market_id)
     event.body[0] = order.order_id
     event.body[1] = command.user_id
     event.body[2] = order.price
@@ -375,17 +403,26 @@ def enter_book(core: CorePtr, command: CommandPtr, index: u32, sweep: SweepPtr) 
 @cython.exceptval(check=False)
 def rest(core: CorePtr, index: u32) -> cython.void:
     """Put an order that stays into the book, its ids in use."""
+    enter_index(core, index)
+    if core.orders[index].traits & TRAIT_ICEBERG:
+        fit_shown(core, index)
+    enqueue(core, index)
+    if core.orders[index].traits & TRAIT_EXTRA:
+        arm_expiry(core, index)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def enter_index(core: CorePtr, index: u32) -> cython.void:
+    """Let an open order be found by its ids."""
     order: OrderPtr = core.orders + index
     terms: TermsPtr = core.terms + index
     order.is_listed = 1
     insert(cython.address(core.order_table), cython.cast(u64, order.order_id), index)
     if has_text(terms.text):
         insert(cython.address(core.text_table), text_key(order.user, terms.text), index)
-    if order.traits & TRAIT_ICEBERG:
-        fit_shown(core, index)
-    enqueue(core, index)
-    if order.traits & TRAIT_EXTRA:
-        arm_expiry(core, index)
 
 
 @cython.cfunc

@@ -41,8 +41,7 @@ def replace(core: CorePtr, command: CommandPtr, user: u32, index: u32) -> u32:
     reason = cancel_refusal(core, command, user, index)
     if reason:
         return place(core, leg, user) if command.flags & ALLOW_FAILURE else reason
-    take_out(core, index)
-    end_order(core, index, ORDER_CANCELED, 0, OK)
+    end_order(core, index, ORDER_CANCELED, take_out(core, index), OK)
     reason = place(core, leg, user)
     if reason:
         emit_refused(core, leg, reason)

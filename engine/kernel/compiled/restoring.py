@@ -27,11 +27,20 @@ from engine.kernel.codes import (
     TEXT_BYTES,
     TIMER_DEADMAN,
     TIMER_SESSION,
+    WAIT_DUE,
+    WAIT_STOP,
+    WAIT_TRAIL,
 )
 from engine.kernel.compiled.accounts import find_account, open_account, touch
 from engine.kernel.compiled.blake2 import add_to_sum, sum_as_int
 from engine.kernel.compiled.checkpoint import DIGEST_MODULUS, WORD_MASK, counts, hash_account
-from engine.kernel.compiled.extras import arm_expiry, find_watch, reserve_extras, take_extra
+from engine.kernel.compiled.extras import (
+    arm_expiry,
+    extra_of,
+    find_watch,
+    reserve_extras,
+    take_extra,
+)
 from engine.kernel.compiled.funds import open_user
 from engine.kernel.compiled.gates import enter_state
 from engine.kernel.compiled.holds import find_hold, hold_key, reserve_holds
@@ -39,6 +48,7 @@ from engine.kernel.compiled.icebergs import begin_iceberg
 from engine.kernel.compiled.layout import (
     AccountPtr,
     AssetPtr,
+    BookSidePtr,
     BusinessIdPtr,
     CorePtr,
     ExtraPtr,
@@ -68,6 +78,13 @@ from engine.kernel.compiled.memory import (
     reserve_markets,
     reserve_orders,
     reserve_users,
+)
+from engine.kernel.compiled.parking import (
+    count_parked,
+    follow_price,
+    is_rising,
+    make_due,
+    wait_for_stop,
 )
 from engine.kernel.compiled.symbols import (
     ACCOUNT_WORDS,
@@ -263,6 +280,8 @@ def restore_market(core: CorePtr, row: object) -> object:
     market.fingerprint = row.fingerprint
     market.sides[0].best_key = NO_KEY
     market.sides[1].best_key = NO_KEY
+    market.triggers[0].best_key = NO_KEY
+    market.triggers[1].best_key = NO_KEY
     copy_bytes(market.text, row.text)
     core.market_of_id[market.market_id] = core.market_top
     core.market_top += 1
@@ -270,7 +289,7 @@ def restore_market(core: CorePtr, row: object) -> object:
 
 
 @cython.cfunc
-def restore_orders(core: CorePtr, packed: bytes) -> object:
+def restore_orders(core: CorePtr, packed: bytes, is_parked: cython.bint) -> object:
     count: u64 = row_count_of(packed, ORDER_WORDS)
     words: WordPtr = rows_at(packed)
     if not (
@@ -282,7 +301,7 @@ def restore_orders(core: CorePtr, packed: bytes) -> object:
         raise MemoryError(f"no memory for {count} orders")
     place: u64
     for place in range(count):
-        if not restore_order(core, words):
+        if not restore_order(core, words, is_parked):
             raise refuse_row("orders", place)
         words += ORDER_WORDS
     return None
@@ -291,8 +310,11 @@ def restore_orders(core: CorePtr, packed: bytes) -> object:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def restore_order(core: CorePtr, words: WordPtr) -> cython.bint:
-    """Put an order at the back of its level. False: it names something that is not there."""
+def restore_order(core: CorePtr, words: WordPtr, is_parked: cython.bint) -> cython.bint:
+    """Put an order at the back of its level, unless it is parked.
+
+    False: it names something that is not there.
+    """
     user: u32 = find_user(core, words[1])
     market: u32 = find_market(core, cython.cast(u32, words[2]))
     if not user or not market or find_order(core, words[0]):
@@ -331,7 +353,8 @@ def restore_order(core: CorePtr, words: WordPtr) -> cython.bint:
     insert(cython.address(core.order_table), cython.cast(u64, order.order_id), index)
     if has_text(terms.text):
         insert(cython.address(core.text_table), text_key(user, terms.text), index)
-    enqueue(core, index)
+    if not is_parked:
+        enqueue(core, index)
     return True
 
 
@@ -387,7 +410,7 @@ def restore_draft(core: CorePtr, packed: bytes) -> object:
 
 
 @cython.cfunc
-def restore_terms(core: CorePtr, packed: bytes) -> object:
+def restore_terms(core: CorePtr, packed: bytes, parked_count: u64) -> object:
     count: u64 = row_count_of(packed, TERMS_WORDS)
     words: WordPtr = rows_at(packed)
     if not reserve_extras(core, count):
@@ -410,9 +433,38 @@ def restore_terms(core: CorePtr, packed: bytes) -> object:
         if words[10]:
             begin_iceberg(core, index, words[10])
             extra.shown = words[11]
+        if (extra.wait != 0) != (core.orders[index].level == 0):
+            raise refuse_row("order terms", place)
+        if extra.wait and not restore_wait(core, index):
+            raise MemoryError(f"no memory for {count} parked orders")
         arm_expiry(core, index)
         words += TERMS_WORDS
+    if core.parked_count != parked_count:
+        raise state.StateError(
+            f"{core.parked_count} orders wait by their terms, expected {parked_count}"
+        )
     return None
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def restore_wait(core: CorePtr, index: u32) -> cython.bint:
+    """Put a parked order where it waits. False: memory ended."""
+    order: OrderPtr = core.orders + index
+    extra: ExtraPtr = extra_of(core, index)
+    count_parked(core, index)
+    if extra.wait == WAIT_TRAIL:
+        follow_price(core, index, extra.extreme)
+    elif extra.wait == WAIT_DUE:
+        make_due(core, index, extra.extreme)
+    elif extra.wait == WAIT_STOP:
+        rising: u32 = is_rising(order.order_type, order.is_bid)
+        side: BookSidePtr = cython.address(core.markets[order.market].triggers[rising])
+        if not reserve_section(core, side):
+            return False
+        wait_for_stop(core, index)
+    return True
 
 
 @cython.cfunc

@@ -10,6 +10,7 @@ from cython.cimports.cpython.bytes import PyBytes_FromStringAndSize
 
 from engine.kernel import interface, state
 from engine.kernel.codes import TEXT_BYTES
+from engine.kernel.compiled.extras import extra_of
 from engine.kernel.compiled.icebergs import hidden_in, shown_lots
 from engine.kernel.compiled.layout import (
     AccountPtr,
@@ -17,6 +18,7 @@ from engine.kernel.compiled.layout import (
     BookSidePtr,
     ChunkPtr,
     CorePtr,
+    ExtraPtr,
     HoldPtr,
     LevelPtr,
     MarketPtr,
@@ -25,7 +27,15 @@ from engine.kernel.compiled.layout import (
     u32,
     u64,
 )
-from engine.kernel.compiled.symbols import GATE_KILLED, HOLD_OPEN, MAKER, TAKER, TRAIT_STP
+from engine.kernel.compiled.parking import wait_of
+from engine.kernel.compiled.symbols import (
+    GATE_KILLED,
+    HOLD_OPEN,
+    MAKER,
+    TAKER,
+    TRAIT_EXTRA,
+    TRAIT_STP,
+)
 
 
 @cython.cfunc
@@ -101,8 +111,31 @@ def order_view(core: CorePtr, index: u32) -> object:
         order.reserved,
         order.ceiling,
         ascii_of(terms.text),
-        shown_lots(core, index),
+        0 if wait_of(core, index) else shown_lots(core, index),
+        *extra_view(core, index),
     )
+
+
+@cython.cfunc
+def extra_view(core: CorePtr, index: u32) -> tuple:
+    """Return the last fields of an order's view."""
+    if not core.orders[index].traits & TRAIT_EXTRA:
+        return ()
+    extra: ExtraPtr = extra_of(core, index)
+    return extra.wait, extra.stop, extra.delta, extra.expire, extra.list_id
+
+
+@cython.cfunc
+def parked_indices(core: CorePtr, market: u32) -> list:
+    """Return a market's orders that are not in the book, by order id."""
+    found = []
+    place: u32
+    if core.markets[market].parked_count:
+        for place in range(1, core.extra_top):
+            extra: ExtraPtr = core.extras + place
+            if extra.order and extra.wait and core.orders[extra.order].market == market:
+                found.append((core.orders[extra.order].order_id, extra.order))
+    return [pair[1] for pair in sorted(found)]
 
 
 @cython.cfunc

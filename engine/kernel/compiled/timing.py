@@ -244,7 +244,7 @@ def emit_session(
 def tick(core: CorePtr) -> u32:
     """Fire everything that is due, by (due, kind, id)."""
     if not core.timer_count or next_timer(core).due > core.time_us:
-        return NOTHING_CHANGES
+        return OK if core.has_run_due else NOTHING_CHANGES
     while core.timer_count and next_timer(core).due <= core.time_us:
         timer: TimerPtr = next_timer(core)
         kind: u32 = cython.cast(u32, timer.key >> TIMER_KIND_SHIFT)
@@ -266,8 +266,7 @@ def tick(core: CorePtr) -> u32:
 @cython.nogil
 @cython.exceptval(check=False)
 def end_in_time(core: CorePtr, index: u32) -> cython.void:
-    take_out(core, index)
-    end_order(core, index, ORDER_EXPIRED, 0, GTD_REACHED)
+    end_order(core, index, ORDER_EXPIRED, take_out(core, index), GTD_REACHED)
 
 
 @cython.cfunc
@@ -338,8 +337,7 @@ def cancel_all(core: CorePtr, user_id: i64, reason: u32, in_session: cython.bint
     for place in range(count):
         index: u32 = find_order(core, pairs[2 * place])
         if index:  # another one's end may have ended it
-            take_out(core, index)
-            end_order(core, index, ORDER_CANCELED, 0, reason)
+            end_order(core, index, ORDER_CANCELED, take_out(core, index), reason)
     free(pairs)
     return True
 

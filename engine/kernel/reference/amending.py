@@ -57,6 +57,8 @@ def _amend(x: Exchange, user: User, fields: Fields) -> int:
         return Reason.UNKNOWN_MARKET
     if order is None or order.user is not user or order.market is not market:
         return Reason.UNKNOWN_ORDER
+    if order.extra and order.extra.wait:
+        return Reason.ORDER_IS_PARKED
     price, quantity = fields[10] or order.price, fields[11] or order.quantity
     terms = _Terms(price, quantity, order.leaves + quantity - order.quantity)
     if price < 0 or quantity < 0:

@@ -22,6 +22,7 @@ from engine.kernel.codes import (
     ORDER_CANCELED,
     ORDER_MOVED,
     ORDER_REDUCED,
+    PARKED,
     POST_ONLY,
     REDUCE,
     REQUEUE,
@@ -88,8 +89,9 @@ def _change(x: Exchange, user: User, fields: Fields) -> int:
         return _reduce(x, order, fields[11])
     if flags and is_restricted(order, flags):
         return Reason.CANCEL_RESTRICTED
-    take_out(order)
-    end_order(x, order, ORDER_CANCELED, flags=BY_OPERATOR if flags & OPERATOR else 0)
+    parked = take_out(x, order)
+    by = BY_OPERATOR if flags & OPERATOR else 0
+    end_order(x, order, ORDER_CANCELED, flags=parked | by)
     return OK
 
 
@@ -98,12 +100,11 @@ def _reduce(x: Exchange, order: Order, lots: int) -> int:
     if lots <= 0:
         return Reason.INVALID_QUANTITY
     if lots >= order.leaves:
-        take_out(order)
-        end_order(x, order, ORDER_REDUCED)
+        end_order(x, order, ORDER_REDUCED, flags=take_out(x, order))
         return OK
     order.leaves -= lots
     fit_reserve(order)
-    x.emit_changed(ORDER_REDUCED, order, lots, 0)
+    x.emit_changed(ORDER_REDUCED, order, lots, PARKED if order.extra and order.extra.wait else 0)
     return OK
 
 
@@ -136,6 +137,8 @@ def _move(x: Exchange, user: User, fields: Fields) -> int:
     order = x.orders.get(fields[9])
     if order is None or order.user is not user or order.market is not market:
         return Reason.UNKNOWN_ORDER
+    if order.extra and order.extra.wait:
+        return Reason.ORDER_IS_PARKED
     if not market.price_min <= price <= market.price_max or price <= 0:
         return Reason.INVALID_PRICE if price <= 0 else Reason.PRICE_FILTER
     prices = order.opposite.prices

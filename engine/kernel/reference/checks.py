@@ -26,6 +26,9 @@ from engine.kernel.codes import (
     PLACE,
     PLACE_LEG,
     QUOTE,
+    STOP_LOSS,
+    STOP_LOSS_LIMIT,
+    TAKE_PROFIT_LIMIT,
 )
 from engine.kernel.forms import FORMS, Form
 from engine.kernel.limits import ASSET_CODE_CHARS_MAX, SYMBOL_CHARS_MAX
@@ -64,9 +67,9 @@ def place_form(fields: Fields) -> int:
     """Check the combination of order type, time in force, budget and ceiling of a PLACE."""
     (_, side, order_type, tif, flags, stp, _, asset_id, _, _, price, quantity, amount, ceiling,
      spare, _, text) = fields  # fmt: skip
-    if side > BID or flags & ~(IN_SESSION | ICEBERG) or stp > DECREMENT or asset_id:
+    if side > BID or flags & ~(IN_SESSION | ICEBERG) or stp > DECREMENT:
         return MALFORMED
-    if spare and tif != GTD:
+    if (spare and tif != GTD) or (asset_id and order_type < STOP_LOSS):
         return MALFORMED
     if text != NO_TEXT and not _PADDED(text):
         return MALFORMED
@@ -75,6 +78,10 @@ def place_form(fields: Fields) -> int:
     if order_type == LIMIT:
         is_formed = GTC <= tif <= GTD and not amount and (side == BID or not ceiling)
         return OK if is_formed else MALFORMED
+    if STOP_LOSS <= order_type <= TAKE_PROFIT_LIMIT:
+        is_limit = order_type in (STOP_LOSS_LIMIT, TAKE_PROFIT_LIMIT)
+        is_formed = GTC <= tif <= GTD if is_limit else not tif and not price
+        return OK if is_formed and not ceiling else MALFORMED
     if tif or ceiling:
         return MALFORMED
     if order_type == LIMIT_MAKER:

@@ -48,8 +48,8 @@ def cancel_orders(x: Exchange, wanted: Callable[[Order], bool], reason: int, fla
     for order_id in order_ids:
         order = x.orders.get(order_id)
         if order:
-            take_out(order)
-            end_order(x, order, ORDER_CANCELED, flags=flags, reason=reason)
+            parked = take_out(x, order)
+            end_order(x, order, ORDER_CANCELED, flags=flags | parked, reason=reason)
             count += 1
     return count
 

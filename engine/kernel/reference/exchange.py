@@ -13,7 +13,9 @@ from engine.kernel.codes import (
     ORDER_ACCEPTED,
     ORDER_CANCELED,
     ORDER_TERMS,
+    PARKED,
     REQUEST_REPLAYED,
+    STOP_LOSS,
 )
 from engine.kernel.limits import Limits
 from engine.kernel.reference.checks import Fields
@@ -43,7 +45,9 @@ class Exchange:
         "command_seq",
         "digest",
         "draft",
+        "due",
         "event_seq",
+        "has_run_due",
         "holds",
         "house",
         "is_killed",
@@ -80,6 +84,8 @@ class Exchange:
         self.open_texts: set[tuple[int, bytes]] = set()
         self.business: dict[bytes, BusinessRow] = {}
         self.draft: list[Fields] = []
+        self.has_run_due = False  # before the command that is being applied
+        self.due: dict[int, Order] = {}
         self.timers: list[tuple[int, int, int]] = []
         self.watches: dict[int, Watch] = {}
         self.quotes: dict[tuple[int, int], tuple[int, int]] = {}  # (bid, ask) by (user, market)
@@ -120,7 +126,7 @@ class Exchange:
                 self.command_seq,
                 self.time_us,
                 ORDER_ACCEPTED,
-                order.is_bid,
+                order.is_bid | (PARKED if order.order_type >= STOP_LOSS else 0),
                 OK,
                 order.market.market_id,
                 order.order_id,

@@ -19,7 +19,7 @@ from engine.kernel.interface import (
     TotalsView,
     UserView,
 )
-from engine.kernel.limits import DEFAULT_LIMITS, Limits
+from engine.kernel.limits import DEFAULT_LIMITS, TRIGGERS_PER_COMMAND_MAX, Limits
 from engine.kernel.reference.admin import apply_admin
 from engine.kernel.reference.amending import apply_amend
 from engine.kernel.reference.book import BookSide
@@ -35,6 +35,7 @@ from engine.kernel.reference.restoring import restore
 from engine.kernel.reference.rows import head_row, state_sections
 from engine.kernel.reference.timers import event_bound, next_timer_us
 from engine.kernel.reference.timing import apply_timing
+from engine.kernel.reference.triggers import run_due
 from engine.kernel.state import HOLD_IS_OPEN, HeadRow, PackedState, hash_state
 from engine.proto.records import (
     COMMAND,
@@ -137,6 +138,7 @@ class ReferenceKernel:
         x.time_us = time_us
         for fields in COMMAND.iter_unpack(commands) if size else ():
             x.command_seq += 1
+            x.has_run_due = bool(x.due) and run_due(x, INT64_MAX)
             reason = _APPLY[fields[0]](x, fields)
             if x.draft and (reason or fields[0] not in LEG_TYPES):
                 x.draft.clear()
@@ -152,6 +154,8 @@ class ReferenceKernel:
                     fields[15],
                     fields[16],
                 )
+            if x.due:
+                run_due(x, TRIGGERS_PER_COMMAND_MAX)
         events = b"".join(x.out)
         x.out.clear()
         return events
@@ -197,6 +201,9 @@ class ReferenceKernel:
                 for order in side.orders_within(0):
                     if not user_id or order.user.user_id == user_id:
                         yield _order_view(order)
+            for _, order in sorted(market.parked.items()):
+                if not user_id or order.user.user_id == user_id:
+                    yield _order_view(order)
 
     def book(self, market_id: int, depth: int) -> tuple[list[LevelView], list[LevelView]] | None:
         market = self._x.markets.get(market_id)
@@ -255,6 +262,7 @@ def _market_view(market: Market) -> MarketView:
 
 
 def _order_view(order: Order) -> OrderView:
+    extra = order.extra
     return OrderView(
         order.order_id,
         order.user.user_id,
@@ -267,7 +275,9 @@ def _order_view(order: Order) -> OrderView:
         order.reserved,
         order.ceiling,
         _ascii(order.text),
-        order.shown,
+        0 if extra and extra.wait else order.shown,
+        *((extra.wait, extra.stop_price, extra.delta_bips) if extra else (0, 0, 0)),
+        *((extra.expire_time_us, extra.list_id) if extra else (0, 0)),
     )
 
 

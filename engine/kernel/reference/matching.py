@@ -24,6 +24,7 @@ from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import MAKER, TAKER, bid_hold, due_fee
 from engine.kernel.reference.icebergs import fit_shown, use_shown
 from engine.kernel.reference.model import Order
+from engine.kernel.reference.parking import note_price, unpark
 from engine.kernel.reference.timers import disarm_expiry
 
 
@@ -55,9 +56,12 @@ def forget(x: Exchange, order: Order) -> None:
             disarm_expiry(x, order)
 
 
-def take_out(order: Order) -> None:
-    """Take an open order away from where it rests."""
-    order.side.remove(order)
+def take_out(x: Exchange, order: Order) -> int:
+    """Take an open order away from where it rests or waits; return the flags of its next event."""
+    parked = unpark(x, order) if order.extra else 0
+    if not parked:
+        order.side.remove(order)
+    return parked
 
 
 def _prevent(x: Exchange, taker: Order, maker: Order) -> None:
@@ -136,6 +140,8 @@ def _fill(x: Exchange, taker: Order, maker: Order) -> int:
     bid_fee = _settle_bid(bid, bid_role, notional, lots)
     ask_fee = _settle_ask(ask, ask_role, notional, lots)
     market.last_trade_id += 1
+    if market.parked and maker.price != market.last_price_ticks:
+        note_price(x, market, maker.price)
     market.last_price_ticks = maker.price
     x.emit(
         TRADE,

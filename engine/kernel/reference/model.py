@@ -190,6 +190,7 @@ class Market:
         "lot_atoms",
         "market_id",
         "notional_min",
+        "parked",
         "price_max",
         "price_min",
         "quantity_max",
@@ -235,6 +236,7 @@ class Market:
         self.bids = BookSide(is_bid=True)
         self.asks = BookSide(is_bid=False)
         self.accounts: dict[int, tuple[Account, Account]] = {}
+        self.parked: dict[int, Order] = {}
         self.house_base: Account
         self.house_quote: Account
 

@@ -12,6 +12,7 @@ from typing import Final
 from engine.kernel.codes import (
     ACTIVE,
     BID,
+    BIPS,
     FOK,
     FOK_BUDGET,
     GTC,
@@ -23,6 +24,10 @@ from engine.kernel.codes import (
     MARKET,
     OK,
     ORDER_EXPIRED,
+    STOP_LOSS,
+    STOP_LOSS_LIMIT,
+    TAKE_PROFIT_LIMIT,
+    TRAILING_DELTA_BIPS_MAX,
 )
 from engine.kernel.reference.checks import NO_TEXT, Fields, place_form
 from engine.kernel.reference.drafts import take_leg
@@ -31,13 +36,14 @@ from engine.kernel.reference.fees import bid_hold, sweep_fee
 from engine.kernel.reference.icebergs import fit_shown, is_too_fine
 from engine.kernel.reference.matching import end_order, match
 from engine.kernel.reference.model import Extra, Market, Order, User
+from engine.kernel.reference.parking import is_reached, park
 from engine.kernel.reference.requests import apply_once
 from engine.kernel.reference.survey import survey
 from engine.kernel.reference.timers import arm_expiry, open_session
 from engine.kernel.states import MATRIX, ask_of
 from engine.proto.records import INT64_MAX, NO_REQUEST_ID, MarketState, Reason
 
-_PRICED: Final = (LIMIT, LIMIT_MAKER)
+_PRICED: Final = (LIMIT, LIMIT_MAKER, STOP_LOSS_LIMIT, TAKE_PROFIT_LIMIT)
 _RESTING: Final = (GTC, GTD)
 
 
@@ -64,7 +70,11 @@ def apply_place_leg(x: Exchange, fields: Fields) -> int:
 
 
 def place(x: Exchange, user: User, fields: Fields) -> int:
-    """Place an order whose form, sender and request id are checked."""
+    """Place an order in the book, or let it wait for its stop price."""
+    return (_place_stop if fields[2] >= STOP_LOSS else _place_now)(x, user, fields)
+
+
+def _place_now(x: Exchange, user: User, fields: Fields) -> int:
     order_type, tif, market_id, user_id, budget, text = (
         *(fields[2], fields[3], fields[6], fields[8], fields[12], fields[16]),
     )
@@ -114,9 +124,77 @@ def filter_refusal(x: Exchange, user: User, fields: Fields) -> int:
     if reason:
         return reason
     order = _draft(market, user, fields)
+    if fields[2] >= STOP_LOSS:
+        return _stop_filter_refusal(x, order, fields)
     if fields[4] or fields[3] == GTD:
         reason = _add_extra(x, order, fields)
     return reason or _value_refusal(order, fields[12], _first_reserve(order, fields[12]))
+
+
+def _place_stop(x: Exchange, user: User, fields: Fields) -> int:
+    """Park an order until its stop price; it holds from now on what it will need then (rule 27)."""
+    market = x.markets.get(fields[6])
+    if market is None:
+        return Reason.UNKNOWN_MARKET
+    order = _draft(market, user, fields)
+    reason = entry_refusal(x, user, market, fields) or _stop_filter_refusal(x, order, fields)
+    if reason:
+        return reason
+    if order.text != NO_TEXT and (user.user_id, order.text) in x.open_texts:
+        return Reason.DUPLICATE_CLIENT_ORDER_ID
+    reserve = _first_reserve(order, 0)
+    reason = _first_order_refusal(x, order, reserve)
+    if reason:
+        return reason
+    order.base, order.quote = x.open_accounts(market, user.user_id)
+    _accept(x, order, reserve, order.ceiling, fields[2] | fields[3] << 8)
+    enter_index(x, order)
+    assert order.extra
+    park(x, order, order.extra)
+    arm_expiry(x, order)
+    return OK
+
+
+def _stop_filter_refusal(x: Exchange, order: Order, fields: Fields) -> int:
+    """Check all of a stop order that does not depend on what its user has; note what it holds."""
+    market = order.market
+    reason = (
+        _content_refusal(x, market, fields)
+        or _add_extra(x, order, fields)
+        or _stop_refusal(order, fields[12], fields[7])
+    )
+    if reason:
+        return reason
+    worst = order.price or _worst_price(market, fields[12], fields[7])
+    if order.is_bid and not order.price:
+        order.ceiling = worst
+    value = (order.price or fields[12] or worst) * order.quantity * market.tick_lot_atoms
+    if _first_reserve(order, 0) > INT64_MAX or value > INT64_MAX:
+        return Reason.OVERFLOW
+    return Reason.NOTIONAL if 0 < value < market.notional_min else OK
+
+
+def _stop_refusal(order: Order, stop_price: int, delta_bips: int) -> int:
+    """Check stop price and trailing delta, and that the last price is not beyond the stop."""
+    market, extra = order.market, order.extra
+    assert extra
+    if delta_bips > TRAILING_DELTA_BIPS_MAX:
+        return Reason.INVALID_TRAILING_DELTA
+    if stop_price < 0 or not (stop_price or delta_bips):
+        return Reason.INVALID_STOP_PRICE
+    if stop_price and not market.price_min <= stop_price <= market.price_max:
+        return Reason.INVALID_STOP_PRICE
+    extra.stop_price, extra.delta_bips = stop_price, delta_bips
+    last = market.last_price_ticks
+    if not stop_price and not last and order.is_bid and not order.price:
+        return Reason.INVALID_STOP_PRICE  # nothing says what it would have to hold
+    is_beyond = last and not delta_bips and is_reached(order, stop_price, last)
+    return Reason.WOULD_TRIGGER if is_beyond else OK
+
+
+def _worst_price(market: Market, stop_price: int, delta_bips: int) -> int:
+    """Return the price up to which an order with a stop and without a limit holds (rule 6)."""
+    return -(-(stop_price or market.last_price_ticks) * (BIPS + delta_bips) // BIPS)
 
 
 def _draft(market: Market, user: User, fields: Fields) -> Order:
@@ -248,13 +326,18 @@ def _enter_book(x: Exchange, order: Order, tif: int, budget: int) -> None:
 
 def rest(x: Exchange, order: Order) -> None:
     """Put an order that stays into the book, its ids in use."""
-    x.orders[order.order_id] = order
-    if order.text != NO_TEXT:
-        x.open_texts.add((order.user.user_id, order.text))
+    enter_index(x, order)
     order.side.add(order)
     if order.extra:
         fit_shown(order)
         arm_expiry(x, order)
+
+
+def enter_index(x: Exchange, order: Order) -> None:
+    """Let an open order be found by its ids."""
+    x.orders[order.order_id] = order
+    if order.text != NO_TEXT:
+        x.open_texts.add((order.user.user_id, order.text))
 
 
 def _is_budget_met(order: Order, budget: int) -> bool:

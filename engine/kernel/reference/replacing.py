@@ -48,8 +48,7 @@ def _replace(x: Exchange, user: User, fields: Fields) -> int:
         return reason
     if reason or order is None:
         return place(x, user, leg)
-    take_out(order)
-    end_order(x, order, ORDER_CANCELED)
+    end_order(x, order, ORDER_CANCELED, flags=take_out(x, order))
     reason = place(x, user, leg)
     if reason:
         x.emit(REFUSED, leg[6], 0, reason, leg[0], leg[8], leg[9], leg[15], leg[16])

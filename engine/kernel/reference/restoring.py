@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine.kernel.codes import SESSION_CLOSED, TIMER_DEADMAN, TIMER_SESSION
+from engine.kernel.codes import SESSION_CLOSED, TIMER_DEADMAN, TIMER_SESSION, WAIT_DUE
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.model import (
     Account,
@@ -52,16 +52,12 @@ def restore(x: Exchange, state: PackedState) -> None:
             _restore_account(x, account)
         for market in state.rows(b"MRKT"):
             _restore_market(x, market)
-        for order in state.rows(b"ORDR"):
-            _restore_order(x, order)
+        _restore_orders(x, state)
+        _restore_times(x, state)
         for group in state.rows(b"TGRP"):
             x.users[group.user_id].trade_group = group.group_id
         for mode in state.rows(b"STPM"):
             x.orders[mode.order_id].stp = mode.mode
-        for terms in state.rows(b"XTRA"):
-            _restore_terms(x, terms)
-        for watch in state.rows(b"WTCH"):
-            _restore_watch(x, watch)
         for quote in state.rows(b"QUOT"):
             key = x.users[quote.user_id].user_id, x.markets[quote.market_id].market_id
             x.quotes[key] = quote.bid_order_id, quote.ask_order_id
@@ -154,7 +150,24 @@ def _restore_market(x: Exchange, row: MarketRow) -> None:
     x.markets[row.market_id] = market
 
 
-def _restore_order(x: Exchange, row: OrderRow) -> None:
+def _restore_orders(x: Exchange, state: PackedState) -> None:
+    for order in state.rows(b"ORDR"):
+        _restore_order(x, order, is_parked=False)
+    for order in state.rows(b"PRKD"):
+        _restore_order(x, order, is_parked=True)
+
+
+def _restore_times(x: Exchange, state: PackedState) -> None:
+    for terms in state.rows(b"XTRA"):
+        _restore_terms(x, terms)
+    for market in x.markets.values():
+        if any(order.extra is None for order in market.parked.values()):
+            raise StateError("an order is parked without a word why")
+    for watch in state.rows(b"WTCH"):
+        _restore_watch(x, watch)
+
+
+def _restore_order(x: Exchange, row: OrderRow, *, is_parked: bool) -> None:
     market, user = x.markets[row.market_id], x.users[row.user_id]
     order = Order(
         market,
@@ -173,7 +186,10 @@ def _restore_order(x: Exchange, row: OrderRow) -> None:
     order.charged = [row.maker_charged, row.taker_charged]
     order.base = x.accounts[row.user_id, market.base.asset_id]
     order.quote = x.accounts[row.user_id, market.quote.asset_id]
-    order.side.add(order)
+    if is_parked:
+        market.parked[order.order_id] = order
+    else:
+        order.side.add(order)
     x.orders[row.order_id] = order
     if row.text.rstrip(b"\0"):
         x.open_texts.add((row.user_id, row.text))
@@ -188,6 +204,10 @@ def _restore_terms(x: Exchange, row: TermsRow) -> None:
     extra.expire_time_us, extra.session_id = row.expire_time_us, row.session_id
     extra.list_id = row.list_id
     extra.display_lots, extra.shown_lots = row.display_lots, row.shown_lots
+    if (extra.wait != 0) != (order.order_id in order.market.parked):
+        raise StateError(f"order {row.order_id} waits in one section and rests in another")
+    if extra.wait == WAIT_DUE:
+        x.due[order.order_id] = order
     arm_expiry(x, order)
 
 

@@ -53,7 +53,8 @@ def state_sections(x: Exchange) -> Iterator[tuple[int, Iterable[tuple[int | byte
             for key, account in sorted(x.accounts.items(), key=lambda item: item[0])
         ),
     )
-    yield len(x.orders), (_order_row(order) for order in _orders(x))
+    parked = [order for _, order in sorted(x.orders.items()) if order.extra and order.extra.wait]
+    yield len(x.orders) - len(parked), (_order_row(order) for order in _orders(x))
     yield len(x.business), (row for _, row in sorted(x.business.items()))
     groups = [TradeGroupRow(user.user_id, user.trade_group) for user in users if user.trade_group]
     yield len(groups), groups
@@ -61,7 +62,7 @@ def state_sections(x: Exchange) -> Iterator[tuple[int, Iterable[tuple[int | byte
     yield len(modes), modes
     yield len(x.quotes), (QuoteRow(*key, *ids) for key, ids in sorted(x.quotes.items()))
     yield len(x.draft), (DraftRow(COMMAND.pack(*leg)) for leg in x.draft)
-    yield 0, ()
+    yield len(parked), map(_order_row, parked)
     terms = [_terms_row(order, order.extra) for _, order in sorted(x.orders.items()) if order.extra]
     yield len(terms), terms
     yield len(x.watches), (_watch_row(*item) for item in sorted(x.watches.items()))

@@ -11,8 +11,9 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from typing import TYPE_CHECKING
 
-from engine.kernel.codes import HALT, SESSION_OPEN, TIMER_GTD
+from engine.kernel.codes import HALT, PARKED_EVENTS, SESSION_OPEN, TIMER_GTD
 from engine.kernel.reference.icebergs import tranches
+from engine.kernel.reference.parking import next_due
 
 if TYPE_CHECKING:
     from engine.kernel.reference.exchange import Exchange
@@ -52,17 +53,23 @@ def open_session(x: Exchange, user_id: int) -> int:
 
 def next_timer_us(x: Exchange) -> int:
     """Return when the next TICK is due, 0 if none is."""
+    if x.due and next_due(x):
+        return max(x.time_us, 1)  # what a command left over runs as soon as it can
     return x.timers[0][0] if x.timers else 0
 
 
 def event_bound(x: Exchange) -> int:
-    """See `engine.kernel.interface.Kernel.event_bound`."""
+    """See `engine.kernel.interface.Kernel.event_bound`.
+
+    One that is parked is triggered, fitted into its hold, and fills a part of an order.
+    """
     more = sum(
         tranches(order.quantity, order.extra.display_lots) - 1
         for order in x.orders.values()
         if order.extra and order.is_iceberg
     )
-    return 2 * (len(x.orders) + more + len(x.watches))
+    parked = sum(len(market.parked) for market in x.markets.values())
+    return 2 * (len(x.orders) + more + len(x.watches)) + PARKED_EVENTS * parked
 
 
 def arm_expiry(x: Exchange, order: Order) -> None:

@@ -13,7 +13,6 @@ from engine.kernel.codes import (
     DEADMAN_SET,
     GTD_REACHED,
     OK,
-    ORDER_CANCELED,
     ORDER_EXPIRED,
     SESSION_CLOSED,
     SESSION_ENDED,
@@ -28,6 +27,7 @@ from engine.kernel.codes import (
 )
 from engine.kernel.limits import TIMEOUT_MS_MAX
 from engine.kernel.reference.checks import ADMIN_FORMS, Fields
+from engine.kernel.reference.controls import cancel_orders
 from engine.kernel.reference.matching import end_order, take_out
 from engine.kernel.reference.timers import Watch, arm, arm_expiry, disarm, disarm_expiry
 from engine.proto.records import Reason
@@ -109,7 +109,7 @@ def _set_session(x: Exchange, watch: Watch, fields: Fields) -> int:
 def _tick(x: Exchange) -> int:
     """Fire everything that is due, by (due, kind, id)."""
     if not x.timers or x.timers[0][0] > x.time_us:
-        return Reason.NOTHING_CHANGES
+        return OK if x.has_run_due else Reason.NOTHING_CHANGES
     while x.timers and x.timers[0][0] <= x.time_us:
         _, kind, ident = x.timers[0]
         if kind == TIMER_GTD:
@@ -122,8 +122,8 @@ def _tick(x: Exchange) -> int:
 
 
 def _expire(x: Exchange, order: Order) -> None:
-    take_out(order)
-    end_order(x, order, ORDER_EXPIRED, reason=GTD_REACHED)
+    parked = take_out(x, order)
+    end_order(x, order, ORDER_EXPIRED, flags=parked, reason=GTD_REACHED)
 
 
 def _fire_deadman(x: Exchange, user_id: int) -> None:
@@ -149,12 +149,13 @@ def _end_session(x: Exchange, user_id: int) -> None:
 
 def _cancel_all(x: Exchange, user_id: int, reason: int, *, in_session: bool) -> None:
     """Cancel a user's orders, or those of his session alone, by order id."""
-    own = [order for order in x.orders.values() if order.user.user_id == user_id]
-    for order in sorted(own, key=lambda each: each.order_id):
-        is_meant = not in_session or (order.extra is not None and order.extra.session_id)
-        if is_meant and order.order_id in x.orders:  # another one's end may have ended it
-            take_out(order)
-            end_order(x, order, ORDER_CANCELED, reason=reason)
+
+    def is_meant(order: Order) -> bool:
+        if order.user.user_id != user_id:
+            return False
+        return not in_session or (order.extra is not None and order.extra.session_id != 0)
+
+    cancel_orders(x, is_meant, reason, 0)
 
 
 def stand_still(x: Exchange, market: Market) -> None:

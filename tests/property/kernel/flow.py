@@ -38,6 +38,7 @@ from tests.property.kernel.care import (
 from tests.property.kernel.flow_controls import control_sequence
 from tests.property.kernel.flow_funds import hold_sequence, transfer_sequence
 from tests.property.kernel.flow_timing import TIMING_SHARE, timing_command, with_life
+from tests.property.kernel.flow_triggers import with_stop
 
 EXTREMES: Final = (0, -1, 1, 2**62, INT64_MAX, -(2**63))
 LIMITS: Final = Limits(open_orders_max=150, accounts_max=30, users_max=9, business_ids_max=2_000)
@@ -271,7 +272,8 @@ class Flow:
 
     def _alive(self, command: Command) -> Command:
         """The same PLACE, sometimes with an end of its own."""
-        self._placed[command.order_id] = with_life(self._random, command)
+        command = with_life(self._random, with_stop(self._random, command, self._price()))
+        self._placed[command.order_id] = command
         return self._placed[command.order_id]
 
     def _text(self) -> bytes:

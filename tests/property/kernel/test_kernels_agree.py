@@ -34,7 +34,6 @@ NUMBERS_ONLY_EVENTS = {
     EventType.USER_FEES_SET,
     EventType.MARKET_LIMITS_SET,
     EventType.RATE_LIMIT_SET,
-    EventType.ORDER_TRIGGERED,
     EventType.LIST_ACCEPTED,
     EventType.LIST_ENDED,
     EventType.MARKET_UNCROSSED,
@@ -43,12 +42,12 @@ NUMBERS_ONLY_EVENTS = {
 NUMBERS_ONLY_REASONS = set(Reason) & {
     Reason.MARKET_IN_AUCTION,
     *range(49, 54),
-    *range(59, 63),
-    Reason.ORDER_IS_PARKED,
+    *range(59, 60),
     Reason.LIST,
     Reason.INVALID_LIST,
     Reason.ORDER_IN_LIST,
-    *range(81, 84),
+    81,
+    *range(83, 84),
     *range(87, 100),
 }
 

@@ -147,12 +147,33 @@ def test_a_row_less_of_what_nothing_else_names_is_another_state(name: str, secti
     state = canonical_bytes(kernel)
     at = state.index(section)
     size = next(each.layout.size for each in SECTIONS if each.tag == section)
-    count = int.from_bytes(state[at + 4 : at + 12], "little")
-    spoilt = state[: at + 4] + (count - 1).to_bytes(8, "little") + state[at + 12 + size :]
+    rows = list(PackedState(state).rows(section))
+    place = next(n for n, row in enumerate(rows) if not getattr(row, "wait", 0))
+    row_at = at + 12 + place * size
+    spoilt = state[: at + 4] + (len(rows) - 1).to_bytes(8, "little")
+    spoilt += state[at + 12 : row_at] + state[row_at + size :]
     other = load_kernel(name, LIMITS)
     other.load_state(PackedState(spoilt))
     assert canonical_bytes(other) == spoilt
     assert other.state_hash() != kernel.state_hash()
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_an_order_that_waits_needs_terms_that_say_why(name: str) -> None:
+    kernel = load_kernel("reference", LIMITS)
+    kernel.apply(listing() + Flow(3).records(600), 1)
+    state = canonical_bytes(kernel)
+    at = state.index(b"XTRA")
+    rows = list(PackedState(state).rows(b"XTRA"))
+    size = next(each.layout.size for each in SECTIONS if each.tag == b"XTRA")
+    place = next(n for n, row in enumerate(rows) if row.wait)
+    row_at = at + 12 + place * size
+    less = state[: at + 4] + (len(rows) - 1).to_bytes(8, "little")
+    less += state[at + 12 : row_at] + state[row_at + size :]
+    awake = state[: row_at + 16] + bytes(8) + state[row_at + 24 :]
+    for spoilt in (less, awake):
+        with pytest.raises(StateError):
+            load_kernel(name, LIMITS).load_state(PackedState(spoilt))
 
 
 def test_bytes_that_are_no_state_are_refused() -> None:
