@@ -2,8 +2,9 @@
 
 One directory lives through all rounds. Each round does one thing that a machine can do to it, at a
 place that the seed chooses, and then demands what was promised: a process killed at a write
-boundary, a last record that is torn at any byte, one flipped bit anywhere in the journal, a damaged
-or half-made snapshot, a missing segment. The commands are a fixed stream, so the right state after
+boundary, an fdatasync that fails, a last record that is torn at any byte, one flipped bit anywhere
+in the journal, a damaged or half-made snapshot, a missing segment, segments moved to the archive
+and damaged there. The commands are a fixed stream, so the right state after
 any number of batches is known. Prints one line of JSON; exits with 1 at the first broken promise.
 Invariant: what was acknowledged is in every recovered state, and nothing that was not sent is.
 """
@@ -11,6 +12,7 @@ Invariant: what was acknowledged is in every recovered state, and nothing that w
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import logging
 import os
@@ -24,6 +26,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from engine.inspect.verify import find_flipped_bit
 from engine.journal import JournalCorruptError, journal_records, placed_records, read_position
@@ -94,6 +97,18 @@ def write(data_dir: Path, seed: int, batches: int, acknowledged: Callable[[int],
         exchange.close()
 
 
+def fail_sync(nth: int) -> None:
+    """Let the n-th fdatasync of this process fail, as a dying disk's would."""
+    left, real = iter(range(nth - 1, -1, -1)), os.fdatasync
+
+    def fdatasync(fd: Any) -> None:
+        if not next(left, 0):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        real(fd)
+
+    os.fdatasync = fdatasync
+
+
 class Campaign:
     """One directory and what was acknowledged in it."""
 
@@ -131,6 +146,31 @@ class Campaign:
         self.done[f"killed at {point}" if killed else "ran through"] += 1
         self.check_recovery()
         return killed
+
+    def fail_disk(self, nth: int) -> None:
+        """Let a writer's n-th fdatasync fail: it ends there, and what it has not acknowledged may
+        be on the disk or not."""
+        process = subprocess.run(
+            [
+                *(sys.executable, "-m", "tests.fault_campaign", "--fail-sync", str(nth)),
+                *("--write", str(self.data_dir), "--seed", str(self.seed)),
+            ],
+            cwd=REPOSITORY,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PROCESS_TIMEOUT_S,
+        )
+        demand(
+            holds=process.returncode == 1 and "JournalWriteError" in process.stderr,
+            promise=f"a failed fdatasync ended with {process.returncode}: {process.stderr}",
+        )
+        told = process.stdout.splitlines()
+        demand(holds=len(told) == nth, promise=f"{len(told)} times told before sync {nth} failed")
+        for line in told:
+            self._acknowledge(int(line))
+        self.done["fdatasync failed"] += 1
+        self.check_recovery()
 
     def kill_snapshot(self, point: str) -> None:
         """Kill the snapshot process at a point; what it left is whole or is not a snapshot."""
@@ -307,7 +347,7 @@ class Campaign:
 
     def round(self) -> None:
         """One round at random."""
-        choice = self.random.randrange(10)
+        choice = self.random.randrange(11)
         if choice < 2:
             point = self.random.choice(WRITER_POINTS)
             self.kill_writer(point, self.random.randrange(1, BATCHES_PER_ROUND))
@@ -323,6 +363,8 @@ class Campaign:
             self.archive(self.random.choice([None, None, *ARCHIVE_POINTS]))
         elif choice == 7:
             self.damage_archive()
+        elif choice == 8:
+            self.fail_disk(self.random.randrange(1, BATCHES_PER_ROUND))
         else:
             self.flip_bit()
         if choice > 2:
@@ -350,9 +392,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.fault_campaign", description=__doc__)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--fail-sync", type=int, help="as the writer: fail this fdatasync")
     parser.add_argument("--write", type=Path, help="be the writer that is killed")
     options = parser.parse_args()
     configure_logging("fault_campaign", logging.ERROR)
+    if options.fail_sync is not None:
+        fail_sync(options.fail_sync)
     if options.write is not None:
         write(options.write, options.seed, BATCHES_PER_ROUND, _say)
         return 0

@@ -52,6 +52,14 @@ def test_a_process_killed_while_archiving_loses_no_segment(campaign: Campaign, p
     assert campaign.done["archived"] == 1
 
 
+@pytest.mark.parametrize("nth", [1, 7])
+def test_a_writer_whose_fdatasync_fails_ends_and_acknowledges_no_more(
+    campaign: Campaign, nth: int
+) -> None:
+    campaign.fail_disk(nth)
+    assert campaign.done["fdatasync failed"] == 1
+
+
 def test_a_short_campaign_breaks_no_promise(campaign: Campaign) -> None:
     for _ in range(6):
         campaign.flip_bit()

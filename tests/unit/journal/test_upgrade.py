@@ -160,7 +160,6 @@ def test_a_snapshot_of_today_follows_and_the_one_at_the_border_is_kept(data_dir:
     flow = Flow(3)
     for _ in range(4):
         exchange = Exchange(data_dir, "auto")
-        flow._order_id = exchange.kernel.last_order_id
         exchange.apply(flow.records(30) + CHECKPOINT)
         exchange.close()
         header = make_snapshot(data_dir, "auto")
