@@ -218,6 +218,7 @@ SESSION_SET: Final = int(EventType.SESSION_SET)
 DONE: Final = int(EventFlag.DONE)
 MAKER_DONE: Final = int(EventFlag.MAKER_DONE)
 PARKED: Final = int(EventFlag.PARKED)
+IN_AUCTION: Final = int(EventFlag.AUCTION)
 BY_OPERATOR: Final = int(EventFlag.OPERATOR)
 
 OK: Final = int(Reason.NONE)

@@ -52,7 +52,9 @@ MATRIX: Final[dict[MarketState, dict[Ask, Reason]]] = {
     MarketState.DELISTED: _row(Reason.MARKET_DELISTED),
 }
 # The states that SET_MARKET_STATE takes; any other number is MALFORMED.
-SETTABLE: Final = frozenset(MATRIX) - {MarketState.AUCTION}
+SETTABLE: Final = frozenset(MATRIX)
+# Where orders meet: a book that crosses is uncrossed when its market enters one of these.
+MATCHING: Final = frozenset((MarketState.TRADING, MarketState.POST_ONLY, MarketState.LIMIT_ONLY))
 
 _BY_FORCE: Final = {TimeInForce.IOC: Ask.LIMIT_IOC, TimeInForce.FOK: Ask.LIMIT_FOK}
 _BY_TYPE: Final = {

@@ -288,6 +288,7 @@ class EventFlag(IntFlag):
     DONE = 2  # the order (in a TRADE: the taker) has ended
     MAKER_DONE = 4  # TRADE only: the maker has ended
     OPERATOR = 8  # ORDER_CANCELED by an operator
+    AUCTION = 32  # TRADE only: by an uncross; both orders were in the book
     PARKED = 16  # the order is not in the book: it waits for its trigger, or for its list
 
 

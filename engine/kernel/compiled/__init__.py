@@ -28,6 +28,7 @@ PARTS = (
     "controls",
     "icebergs",
     "crossing",
+    "auction",
     "placing",
     "triggers",
     "changing",

@@ -9,6 +9,7 @@ place in the queue alone; quantity - leaves, which is what has traded or was tak
 import cython
 
 from engine.kernel.codes import (
+    AUCTION,
     ICEBERG_TRANCHES_MAX,
     INSUFFICIENT_BALANCE,
     INVALID_ICEBERG,
@@ -150,6 +151,7 @@ def renew(core: CorePtr, index: u32, price: i64, quantity: i64, leaves: i64) -> 
         price != order.price and side_of(core, order.market, not order.is_bid).best_key >= key
     )
     is_post_only: cython.bint = core.markets[order.market].state == POST_ONLY
+    crosses = crosses and core.markets[order.market].state != AUCTION
     if crosses and (order.order_type == LIMIT_MAKER or is_post_only):
         return WOULD_TAKE
     more: i64 = amended_hold(core, index, price, leaves) - order.reserved

@@ -9,6 +9,7 @@ that are held in that asset; a refused move leaves the order and its place in th
 import cython
 
 from engine.kernel.codes import (
+    AUCTION,
     BY_OPERATOR,
     INSUFFICIENT_BALANCE,
     INVALID_PRICE,
@@ -162,7 +163,9 @@ def move(core: CorePtr, command: CommandPtr, user: u32, index: u32) -> u32:
     if reason:
         return reason
     opposite: BookSidePtr = side_of(core, market_index, not order.is_bid)
-    crosses: cython.bint = opposite.best_key >= key_of(not order.is_bid, command.price)
+    crosses: cython.bint = (
+        opposite.best_key >= key_of(not order.is_bid, command.price) and market.state != AUCTION
+    )
     if crosses and (order.order_type == LIMIT_MAKER or market.state == POST_ONLY):
         return WOULD_TAKE
     if order.is_bid and not order.ceiling and not can_hold(core, index, command.price):

@@ -280,6 +280,10 @@ TablePtr = cython.typedef(cython.pointer(Table))
 Sweep = cython.struct(lots=i64, notional=i64, events=u64, quantity=i64, wanted=i64, amount=i64)
 SweepPtr = cython.typedef(cython.pointer(Sweep))
 
+# What an auction at a price would trade, and would leave (positive: of bids).
+Outcome = cython.struct(price=i64, lots=i64, imbalance=i64, reference=i64)
+OutcomePtr = cython.typedef(cython.pointer(Outcome))
+
 # The whole kernel. Pools use index 1 upwards; a `*_top` is the lowest index never used, a
 # `*_free` the head of a list of indices given back.
 Core = cython.struct(

@@ -89,6 +89,40 @@ def best_level(core: CorePtr, side: BookSidePtr) -> u32:
 
 
 @cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def level_from(core: CorePtr, side: BookSidePtr, key: i64) -> u32:
+    """Return the worst level whose key is not below this one, 0 if there is none."""
+    if side.best_key < key or not side.section_count:
+        return 0
+    section: u32 = find_section(side, key)
+    chunk: ChunkPtr = core.chunks + side.sections[section].chunk
+    place: u32 = find_in_chunk(chunk, key)
+    if place == chunk.count:
+        chunk = core.chunks + side.sections[section + 1].chunk
+        place = 0
+    return chunk.levels[place]
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def level_below(core: CorePtr, side: BookSidePtr, key: i64) -> u32:
+    """Return the best level whose key is below this one, 0 if there is none."""
+    if not side.section_count:
+        return 0
+    section: u32 = find_section(side, key)
+    chunk: ChunkPtr = core.chunks + side.sections[section].chunk
+    place: u32 = find_in_chunk(chunk, key)
+    if not place:
+        if not section:
+            return 0
+        chunk = core.chunks + side.sections[section - 1].chunk
+        place = chunk.count
+    return chunk.levels[place - 1]
+
+
+@cython.cfunc
 @cython.inline
 @cython.nogil
 @cython.exceptval(check=False)

@@ -13,6 +13,7 @@ from engine.kernel.codes import (
     ASSET_ADDED,
     ASSET_CODE_CHARS_MAX,
     ASSET_ID_MAX,
+    AUCTION,
     BY_OPERATOR,
     CAPACITY,
     DECIMALS_MAX,
@@ -29,6 +30,7 @@ from engine.kernel.codes import (
     INVALID_MAX_TOTAL,
     INVALID_SYMBOL,
     INVALID_TICK_OR_LOT,
+    LIMIT_ONLY,
     MARKET_ADDED,
     MARKET_DELISTED,
     MARKET_FEES_SET,
@@ -38,6 +40,7 @@ from engine.kernel.codes import (
     MARKET_STATE_SET,
     NOTHING_CHANGES,
     OK,
+    POST_ONLY,
     PPM,
     SYMBOL_CHARS_MAX,
     TRADING,
@@ -45,6 +48,7 @@ from engine.kernel.codes import (
     UNKNOWN_MARKET,
 )
 from engine.kernel.compiled.accounts import find_account, open_account
+from engine.kernel.compiled.auction import reserve_for_uncross, uncross
 from engine.kernel.compiled.controls import cancel_picked, pick_orders
 from engine.kernel.compiled.events import emit_clear, emit_replayed, put_text
 from engine.kernel.compiled.fees import product
@@ -300,6 +304,14 @@ def set_market_fees(core: CorePtr, command: CommandPtr, market: MarketPtr) -> u3
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
+def meets(state: i64) -> cython.bint:
+    """Whether orders meet in this state: `engine.kernel.states.MATCHING`."""
+    return state in (TRADING, POST_ONLY, LIMIT_ONLY)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
 def set_market_state(core: CorePtr, command: CommandPtr, market: MarketPtr) -> u32:
     if market.state == command.quantity:
         return NOTHING_CHANGES
@@ -317,10 +329,14 @@ def set_market_state(core: CorePtr, command: CommandPtr, market: MarketPtr) -> u
     elif old_state == HALT and not reserve_timers(core, core.extra_top):
         core.is_out_of_memory = 1
         return OK
+    if meets(command.quantity) and not reserve_for_uncross(core):
+        return OK
     enter_state(market, cython.cast(u32, command.quantity))
     emit_clear(core, MARKET_STATE_SET, market.market_id).body[0] = command.quantity
     if old_state == HALT:
         go_on(core, index)
+    if meets(command.quantity) and not meets(old_state):
+        uncross(core, index, old_state == AUCTION)
     if command.quantity == DELISTED:
         cancel_picked(core, cython.address(picked), BY_OPERATOR, MARKET_STATE)
     return OK

@@ -7,7 +7,7 @@ arrives in others (trader or house) within the same fill.
 
 import cython
 
-from engine.kernel.codes import DONE, MAKER_DONE, PARKED, TRADE
+from engine.kernel.codes import AUCTION, DONE, MAKER_DONE, PARKED, TRADE
 from engine.kernel.compiled.accounts import credit, lock, spend
 from engine.kernel.compiled.crossing import match_with_care, survey_with_care
 from engine.kernel.compiled.events import emit, emit_changed
@@ -48,8 +48,9 @@ def limit_key(order: OrderPtr) -> i64:
 @cython.nogil
 @cython.exceptval(check=False)
 def is_crossing(core: CorePtr, order: OrderPtr) -> cython.bint:
-    """Whether something rests on the opposite side within the order's price."""
-    return side_of(core, order.market, not order.is_bid).best_key >= limit_key(order)
+    """Whether it would meet something within its price; in an auction nothing meets."""
+    market: MarketPtr = core.markets + order.market
+    return market.sides[not order.is_bid].best_key >= limit_key(order) and market.state != AUCTION
 
 
 @cython.cfunc
@@ -179,25 +180,36 @@ def settle_ask(core: CorePtr, index: u32, role: u32, notional: i64, lots: i64) -
 @cython.nogil
 @cython.exceptval(check=False)
 def fill(core: CorePtr, taker_index: u32, maker_index: u32, lots: i64) -> cython.void:
-    """Trade one maker's lots: move the money, then say so in a TRADE."""
+    """Trade one maker's lots at its price."""
+    fill_at(core, taker_index, maker_index, lots, core.orders[maker_index].price, TAKER)
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def fill_at(
+    core: CorePtr, taker_index: u32, maker_index: u32, lots: i64, price: i64, taker_role: u32
+) -> cython.void:
+    """Trade lots at a price: move the money, then say so in a TRADE."""
     taker: OrderPtr = core.orders + taker_index
     maker: OrderPtr = core.orders + maker_index
     market: MarketPtr = core.markets + taker.market
-    notional: i64 = lots * maker.price * market.tick_lot_atoms
+    notional: i64 = lots * price * market.tick_lot_atoms
     taker_fee: i64
     maker_fee: i64
     taker.leaves -= lots
     maker.leaves -= lots
     if taker.is_bid:
-        taker_fee = settle_bid(core, taker_index, TAKER, notional, lots)
+        taker_fee = settle_bid(core, taker_index, taker_role, notional, lots)
         maker_fee = settle_ask(core, maker_index, MAKER, notional, lots)
     else:
         maker_fee = settle_bid(core, maker_index, MAKER, notional, lots)
-        taker_fee = settle_ask(core, taker_index, TAKER, notional, lots)
+        taker_fee = settle_ask(core, taker_index, taker_role, notional, lots)
     market.last_trade_id += 1
-    if market.parked_count and maker.price != market.last_price:
-        note_price(core, taker.market, maker.price)
-    market.last_price = maker.price
+    if market.parked_count and price != market.last_price:
+        note_price(core, taker.market, price)
+    market.last_price = price
     flags: u32 = taker.is_bid
     if not taker.leaves:
         flags |= DONE
@@ -209,7 +221,7 @@ def fill(core: CorePtr, taker_index: u32, maker_index: u32, lots: i64) -> cython
     event.body[2] = taker.order_id
     event.body[3] = core.users[maker.user].user_id
     event.body[4] = core.users[taker.user].user_id
-    event.body[5] = maker.price
+    event.body[5] = price
     event.body[6] = lots
     event.body[7] = maker_fee
     event.body[8] = taker_fee

@@ -10,6 +10,7 @@ import cython
 from cython.cimports.libc.string import memset
 
 from engine.kernel.codes import (
+    AUCTION,
     BID,
     CAPACITY,
     DUPLICATE_ORDER_ID,
@@ -217,7 +218,7 @@ def side_refusal(
         return OVERFLOW
     if notional_of(market, command.price, command.quantity) < market.notional_min:
         return NOTIONAL
-    if would_take(core, command, market_index, old):
+    if market.state != AUCTION and would_take(core, command, market_index, old):
         return WOULD_TAKE
     asset_id: u32 = market.quote_asset_id if command.side else market.base_asset_id
     available: i64 = available_in(core, find_account(core, command.user_id, asset_id))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine.kernel.codes import HALT
+from engine.kernel.codes import AUCTION, HALT
 from engine.kernel.limits import FEE_PER_LOT_MAX
+from engine.kernel.reference.auction import uncross
 from engine.kernel.reference.checks import (
     ADMIN_FORMS,
     Fields,
@@ -30,6 +31,7 @@ from engine.kernel.reference.model import Asset, Filters, Market, User
 from engine.kernel.reference.timing import go_on, stand_still
 from engine.kernel.reference.transfers import apply_transfer
 from engine.kernel.state import BusinessRow
+from engine.kernel.states import MATCHING
 from engine.proto.records import (
     ASSET_ID_MAX,
     DECIMALS_MAX,
@@ -193,6 +195,8 @@ def _set_market_state(x: Exchange, fields: Fields) -> int:
     x.emit(EventType.MARKET_STATE_SET, market.market_id, 0, _OK, market.state)
     if old_state == HALT:
         go_on(x, market)
+    if market.state in MATCHING and old_state not in MATCHING:
+        uncross(x, market, was_auction=old_state == AUCTION)
     if market.state == MarketState.DELISTED:
         cancel_orders(
             x, lambda order: order.market is market, Reason.MARKET_STATE, EventFlag.OPERATOR

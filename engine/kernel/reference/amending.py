@@ -118,7 +118,7 @@ def _hold(order: Order, terms: _Terms) -> int:
 
 def _renew(x: Exchange, order: Order, terms: _Terms) -> int:
     """Send an order with its new terms to the back of a level, where it may trade as a taker."""
-    crosses = terms.price != order.price and order.opposite.is_within(terms.price)
+    crosses = terms.price != order.price and order.crosses(terms.price)
     if crosses and (order.order_type == LIMIT_MAKER or order.market.state == POST_ONLY):
         return Reason.WOULD_TAKE
     account = order.quote if order.is_bid else order.base

@@ -141,8 +141,7 @@ def _move(x: Exchange, user: User, fields: Fields) -> int:
         return Reason.ORDER_IS_PARKED
     if not market.price_min <= price <= market.price_max or price <= 0:
         return Reason.INVALID_PRICE if price <= 0 else Reason.PRICE_FILTER
-    prices = order.opposite.prices
-    crosses = prices and (price >= prices[0] if order.is_bid else price <= prices[-1])
+    crosses = order.crosses(price)
     reason = _prepare_move(order, price, fields[4], crosses)
     if reason:
         return reason
@@ -157,7 +156,7 @@ def _move(x: Exchange, user: User, fields: Fields) -> int:
     return OK
 
 
-def _prepare_move(order: Order, price: int, flags: int, crosses: object) -> int:
+def _prepare_move(order: Order, price: int, flags: int, crosses: bool) -> int:
     """Say why the order may not go to this price, or hold what a bid needs there."""
     if price == order.price and not flags:
         return Reason.NOTHING_CHANGES

@@ -125,35 +125,42 @@ def fit_reserve(order: Order) -> None:
 
 
 def _fill(x: Exchange, taker: Order, maker: Order) -> int:
-    """Trade one maker's lots: move the money, then say so in a TRADE.
+    """Trade one maker's lots at its price; return what comes into view of an iceberg maker."""
+    lots = min(taker.leaves, maker.shown if maker.extra else maker.leaves)
+    return fill_at(x, taker, maker, lots, maker.price, TAKER, 0)
+
+
+def fill_at(
+    x: Exchange, taker: Order, maker: Order, lots: int, price: int, taker_role: int, flags: int
+) -> int:
+    """Trade lots at a price: move the money, then say so in a TRADE.
 
     Return what comes into view of an iceberg maker.
     """
     market = taker.market
-    lots = min(taker.leaves, maker.shown if maker.extra else maker.leaves)
     taker.leaves -= lots
     maker.leaves -= lots
     refilled = use_shown(maker, lots) if maker.extra else 0
-    notional = lots * maker.price * market.tick_lot_atoms
-    bid_role, ask_role = (TAKER, MAKER) if taker.is_bid else (MAKER, TAKER)
+    notional = lots * price * market.tick_lot_atoms
+    bid_role, ask_role = (taker_role, MAKER) if taker.is_bid else (MAKER, taker_role)
     bid, ask = (taker, maker) if taker.is_bid else (maker, taker)
     bid_fee = _settle_bid(bid, bid_role, notional, lots)
     ask_fee = _settle_ask(ask, ask_role, notional, lots)
     market.last_trade_id += 1
-    if market.parked and maker.price != market.last_price_ticks:
-        note_price(x, market, maker.price)
-    market.last_price_ticks = maker.price
+    if market.parked and price != market.last_price_ticks:
+        note_price(x, market, price)
+    market.last_price_ticks = price
     x.emit(
         TRADE,
         market.market_id,
-        taker.is_bid | (0 if taker.leaves else DONE) | (0 if maker.leaves else MAKER_DONE),
+        flags | taker.is_bid | (0 if taker.leaves else DONE) | (0 if maker.leaves else MAKER_DONE),
         OK,
         market.last_trade_id,
         maker.order_id,
         taker.order_id,
         maker.user.user_id,
         taker.user.user_id,
-        maker.price,
+        price,
         lots,
         ask_fee if taker.is_bid else bid_fee,
         bid_fee if taker.is_bid else ask_fee,

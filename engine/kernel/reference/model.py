@@ -12,6 +12,7 @@ import struct
 from collections import deque
 from typing import Final, NamedTuple
 
+from engine.kernel.codes import AUCTION
 from engine.kernel.limits import REQUEST_WINDOW
 from engine.kernel.reference.book import BookSide
 from engine.proto.records import INT64_MAX, CommandFlag, MarketState, UserStatus
@@ -248,6 +249,11 @@ class Market:
         self.is_killed = is_killed
         self.set_state(self.state)
 
+    @property
+    def reference_price(self) -> int:
+        """The price that others are measured by; 0: there is none yet."""
+        return self.last_price_ticks
+
     def set_filters(self, filters: Filters) -> None:
         self.filters = filters
         self.price_min = filters.min_price_ticks
@@ -359,6 +365,10 @@ class Order:
     @property
     def hold_price(self) -> int:
         return self.ceiling or self.price
+
+    def crosses(self, price: int) -> bool:
+        """Whether it would meet something at this price (0 = any); in an auction nothing meets."""
+        return self.opposite.is_within(price) and self.market.state != AUCTION
 
     @property
     def shown(self) -> int:

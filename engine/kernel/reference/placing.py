@@ -96,7 +96,7 @@ def _place_now(x: Exchange, user: User, fields: Fields) -> int:
         return reason
     if text != NO_TEXT and (user_id, text) in x.open_texts:
         return Reason.DUPLICATE_CLIENT_ORDER_ID
-    if order_type == LIMIT_MAKER and order.opposite.is_within(order.price):
+    if order_type == LIMIT_MAKER and order.crosses(order.price):
         return Reason.WOULD_TAKE
     accounts = market.accounts.get(user_id)
     if accounts is None:
@@ -314,7 +314,7 @@ def _enter_book(x: Exchange, order: Order, tif: int, budget: int) -> None:
     if order.order_type == FOK_BUDGET and not _is_budget_met(order, budget):
         end_order(x, order, ORDER_EXPIRED, reason=Reason.BUDGET)
         return
-    if order.leaves and order.opposite.is_within(order.price):
+    if order.leaves and order.crosses(order.price):
         match(x, order)
         if not order.leaves:
             return

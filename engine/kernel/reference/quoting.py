@@ -119,7 +119,7 @@ def _order_refusal(x: Exchange, order: Order, old: list[Order]) -> int:
         return Reason.OVERFLOW
     if notional < market.notional_min:
         return Reason.NOTIONAL
-    makers = order.opposite.orders_within(order.price)
+    makers = order.opposite.orders_within(order.price) if order.crosses(order.price) else ()
     if any(maker not in old for maker in makers):
         return Reason.WOULD_TAKE
     asset = market.quote if order.is_bid else market.base

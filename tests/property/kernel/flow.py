@@ -50,6 +50,7 @@ STATES: Final = (
     MarketState.POST_ONLY,
     MarketState.LIMIT_ONLY,
     MarketState.CLOSED,
+    MarketState.AUCTION,
 )
 NARROW: Final = (95, 106)  # prices at which nearly every order meets another
 WIDE: Final = (1, 4_000)  # prices that make many levels: chunks fill, split and merge
@@ -327,7 +328,7 @@ class Flow:
 
     def _admin(self) -> Command:
         rng = self._random
-        market_id, state = rng.randrange(1, 6), rng.choices(STATES, (30, 1, 1, 1, 1, 1))[0]
+        market_id, state = rng.randrange(1, 6), rng.choices(STATES, (30, 1, 1, 1, 1, 1, 6))[0]
         status = rng.choices(list(UserStatus), (14, 1))[0]
         return rng.choice(
             (

@@ -36,11 +36,9 @@ NUMBERS_ONLY_EVENTS = {
     EventType.RATE_LIMIT_SET,
     EventType.LIST_ACCEPTED,
     EventType.LIST_ENDED,
-    EventType.MARKET_UNCROSSED,
     EventType.MARKET_BANDS_SET,
 }
 NUMBERS_ONLY_REASONS = set(Reason) & {
-    Reason.MARKET_IN_AUCTION,
     *range(49, 54),
     *range(59, 60),
     Reason.LIST,
