@@ -245,6 +245,12 @@ class OpenOrder:
     reserved_atoms: int
     ceiling_ticks: int
     client_order_id: str
+    shown_lots: int = 0
+    wait: int = 0
+    stop_price_ticks: int = 0
+    delta_bips: int = 0
+    expire_time_us: int = 0
+    list_id: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

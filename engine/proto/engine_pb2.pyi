@@ -1769,6 +1769,12 @@ class Order(_message.Message):
     RESERVED_ATOMS_FIELD_NUMBER: _builtins.int
     CEILING_TICKS_FIELD_NUMBER: _builtins.int
     CLIENT_ORDER_ID_FIELD_NUMBER: _builtins.int
+    SHOWN_LOTS_FIELD_NUMBER: _builtins.int
+    WAIT_FIELD_NUMBER: _builtins.int
+    STOP_PRICE_TICKS_FIELD_NUMBER: _builtins.int
+    DELTA_BIPS_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_US_FIELD_NUMBER: _builtins.int
+    LIST_ID_FIELD_NUMBER: _builtins.int
     order_id: _builtins.int
     """as given by the engine"""
     user_id: _builtins.int
@@ -1791,6 +1797,18 @@ class Order(_message.Message):
     """hold ceiling of a bid, 0 = none"""
     client_order_id: _builtins.str
     """the owner's own, may be empty"""
+    shown_lots: _builtins.int
+    """what the book shows of leaves_lots: less of an iceberg"""
+    wait: _builtins.int
+    """not in the book: 1 stop price, 2 trailing, 3 triggered, 4 its list"""
+    stop_price_ticks: _builtins.int
+    """the last price that triggers it; 0 = none, here and below"""
+    delta_bips: _builtins.int
+    """by how much the stop price trails"""
+    expire_time_us: _builtins.int
+    """GTD: when it ends, microseconds since the Unix epoch"""
+    list_id: _builtins.int
+    """order id of the first leg of its list"""
     def __init__(
         self,
         *,
@@ -1805,10 +1823,16 @@ class Order(_message.Message):
         reserved_atoms: _builtins.int = ...,
         ceiling_ticks: _builtins.int = ...,
         client_order_id: _builtins.str = ...,
+        shown_lots: _builtins.int = ...,
+        wait: _builtins.int = ...,
+        stop_price_ticks: _builtins.int = ...,
+        delta_bips: _builtins.int = ...,
+        expire_time_us: _builtins.int = ...,
+        list_id: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ceiling_ticks", b"ceiling_ticks", "client_order_id", b"client_order_id", "leaves_lots", b"leaves_lots", "market_id", b"market_id", "order_id", b"order_id", "order_type", b"order_type", "price_ticks", b"price_ticks", "quantity_lots", b"quantity_lots", "reserved_atoms", b"reserved_atoms", "side", b"side", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ceiling_ticks", b"ceiling_ticks", "client_order_id", b"client_order_id", "delta_bips", b"delta_bips", "expire_time_us", b"expire_time_us", "leaves_lots", b"leaves_lots", "list_id", b"list_id", "market_id", b"market_id", "order_id", b"order_id", "order_type", b"order_type", "price_ticks", b"price_ticks", "quantity_lots", b"quantity_lots", "reserved_atoms", b"reserved_atoms", "shown_lots", b"shown_lots", "side", b"side", "stop_price_ticks", b"stop_price_ticks", "user_id", b"user_id", "wait", b"wait"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
