@@ -26,6 +26,7 @@ from engine.client.market_data import (
     PublicTrade,
     Ticker,
 )
+from engine.client.submitter import StreamSession
 from engine.client.sync import SyncEngineClient
 from engine.client.trader import OrderTicket, new_request_id
 from engine.client.types import (
@@ -82,6 +83,7 @@ __all__ = [
     "PublicTrade",
     "StateHash",
     "Status",
+    "StreamSession",
     "SyncEngineClient",
     "Ticker",
     "Totals",

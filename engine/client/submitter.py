@@ -16,7 +16,7 @@ import random
 from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from grpc import aio
 
@@ -34,6 +34,16 @@ BACKOFF_MIN_S: Final = 0.02
 BACKOFF_MAX_S: Final = 1.0
 STATUS_TIMEOUT_S: Final = 1.0
 SWEEP_EVERY_S: Final = 0.1
+SESSION_KEY: Final = "qt-session"
+
+
+class StreamSession(NamedTuple):
+    """A session of a user that ends with the connection: `grace_ms` later the engine cancels the
+    orders that were placed in it, unless it was opened again meanwhile."""
+
+    user_id: int
+    session_id: int
+    grace_ms: int
 
 
 class _Item:
@@ -66,8 +76,11 @@ class _Item:
 class Submitter:
     """Runs the stream as long as it is open; reconnects by itself."""
 
-    def __init__(self, channel: aio.Channel, access: Access) -> None:
+    def __init__(
+        self, channel: aio.Channel, access: Access, sessions: Sequence[StreamSession] = ()
+    ) -> None:
         self._access = access
+        self._sessions = tuple((SESSION_KEY, "/".join(map(str, each))) for each in sessions)
         self._stub = pb_grpc.OrderServiceStub(channel)
         self._channel = channel
         self._waiting: deque[_Item] = deque()
@@ -137,7 +150,7 @@ class Submitter:
         """One stream's life; returns the status that ended it, None if it ended without one."""
         self._tag = 0
         call = self._stub.SubmitPacked(  # type: ignore[call-arg] # requests are written below
-            metadata=self._access.metadata()
+            metadata=(*self._access.metadata(), *self._sessions)
         )
         slots = asyncio.Semaphore(MESSAGES_IN_FLIGHT_MAX)
         receiver = asyncio.create_task(self._receive(call, slots))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +12,7 @@ from grpc import aio
 from engine.client.access import Access
 from engine.client.commanding import Commander
 from engine.client.connection import TIMEOUT_DEFAULT_S
-from engine.client.submitter import Submitter
+from engine.client.submitter import StreamSession, Submitter
 from engine.client.types import Outcome, outcome_of
 from engine.proto import engine_pb2 as pb
 from engine.proto import engine_pb2_grpc as pb_grpc
@@ -113,12 +114,21 @@ def _one_of(*values: int) -> int:
 
 
 class Trader(Commander):
-    """OrderService. A refusal is raised as EngineRefused, except by `submit`."""
+    """OrderService. A refusal is raised as EngineRefused, except by `submit`.
+
+    `sessions` are opened with the stream of orders, that is with the first one, and end with it.
+    """
 
     def __init__(
-        self, address: str, *, timeout_s: float = TIMEOUT_DEFAULT_S, access: Access | None = None
+        self,
+        address: str,
+        *,
+        timeout_s: float = TIMEOUT_DEFAULT_S,
+        access: Access | None = None,
+        sessions: Sequence[StreamSession] = (),
     ) -> None:
         super().__init__(address, timeout_s=timeout_s, access=access)
+        self._sessions = sessions
         self._orders = pb_grpc.OrderServiceStub(self._channel)
         self._submitter: Submitter | None = None
 
@@ -132,7 +142,7 @@ class Trader(Commander):
         if command.type in _NEW_ORDERS and command.order_id:
             raise ValueError(f"order id was {command.order_id}, expected 0: the engine gives it")
         if self._submitter is None:
-            self._submitter = Submitter(self._channel, self._access)
+            self._submitter = Submitter(self._channel, self._access, self._sessions)
         retry = command.request_id != NO_REQUEST_ID
         record = pack_command(command)
         outcome = outcome_of(await self._submitter.submit(record, self._timeout_s, retry=retry))

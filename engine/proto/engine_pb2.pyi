@@ -80,6 +80,8 @@ class Error(_message.Message):
         UNKNOWN_MARKET: Error._Reason.ValueType  # 22
         EVENT_SEQUENCE: Error._Reason.ValueType  # 23
         """not within the durable events"""
+        SESSION_REFUSED: Error._Reason.ValueType  # 24
+        """SubmitPacked: a session of the metadata; the message says why"""
         TOKEN_MISSING: Error._Reason.ValueType  # 30
         """UNAUTHENTICATED, PERMISSION_DENIED.
         this engine wants `authorization: Bearer TOKEN`
@@ -135,6 +137,8 @@ class Error(_message.Message):
     UNKNOWN_MARKET: Error.Reason.ValueType  # 22
     EVENT_SEQUENCE: Error.Reason.ValueType  # 23
     """not within the durable events"""
+    SESSION_REFUSED: Error.Reason.ValueType  # 24
+    """SubmitPacked: a session of the metadata; the message says why"""
     TOKEN_MISSING: Error.Reason.ValueType  # 30
     """UNAUTHENTICATED, PERMISSION_DENIED.
     this engine wants `authorization: Bearer TOKEN`

@@ -174,6 +174,8 @@ class OrderServiceServicer:
     def SubmitPacked(self, request_iterator, context):
         """Packed 128-byte command records in, packed 128-byte event records out, in order, one answer a
         request. A trader may send the commands of this service, an operator those of AdminService too.
+        Cancel on disconnect: each metadata `qt-session: USER/SESSION/GRACE_MS` is a session that is
+        opened before the first command and closed when the stream ends, however it ends.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -62,6 +62,8 @@ class OrderServiceStub:
     SubmitPacked: _grpc.StreamStreamMultiCallable[_engine_pb2.PackedCommands, _engine_pb2.PackedResults]
     """Packed 128-byte command records in, packed 128-byte event records out, in order, one answer a
     request. A trader may send the commands of this service, an operator those of AdminService too.
+    Cancel on disconnect: each metadata `qt-session: USER/SESSION/GRACE_MS` is a session that is
+    opened before the first command and closed when the stream ends, however it ends.
     """
 
 @_typing.type_check_only
@@ -87,6 +89,8 @@ class OrderServiceAsyncStub(OrderServiceStub):
     SubmitPacked: _aio.StreamStreamMultiCallable[_engine_pb2.PackedCommands, _engine_pb2.PackedResults]  # type: ignore[assignment]
     """Packed 128-byte command records in, packed 128-byte event records out, in order, one answer a
     request. A trader may send the commands of this service, an operator those of AdminService too.
+    Cancel on disconnect: each metadata `qt-session: USER/SESSION/GRACE_MS` is a session that is
+    opened before the first command and closed when the stream ends, however it ends.
     """
 
 class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -181,6 +185,8 @@ class OrderServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_engine_pb2.PackedResults], _abc.AsyncIterator[_engine_pb2.PackedResults]]:
         """Packed 128-byte command records in, packed 128-byte event records out, in order, one answer a
         request. A trader may send the commands of this service, an operator those of AdminService too.
+        Cancel on disconnect: each metadata `qt-session: USER/SESSION/GRACE_MS` is a session that is
+        opened before the first command and closed when the stream ends, however it ends.
         """
 
 def add_OrderServiceServicer_to_server(servicer: OrderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -116,6 +116,12 @@ class InvalidCallError(CallRefusedError):
     default_reason = pb.Error.MALFORMED
 
 
+class SessionRefusedError(InvalidCallError):
+    """A session that a stream names cannot be opened."""
+
+    default_reason = pb.Error.SESSION_REFUSED
+
+
 class NotFoundError(CallRefusedError):
     """What is asked for is not there."""
 

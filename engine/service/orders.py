@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Final, NamedTuple
 
 from engine.proto import engine_pb2 as pb
@@ -22,6 +23,7 @@ from engine.service.core import Outcome, Sequencer
 from engine.service.errors import CallRefusedError
 from engine.service.gate import current_caller
 from engine.service.roles import Role
+from engine.service.sessions import Sessions, declared
 
 # ruff: noqa: N802 - the methods carry the names of the gRPC service
 
@@ -32,8 +34,9 @@ REFUSED_DRAIN_MAX_S: Final = 1.0
 
 
 class OrderService(pb_grpc.OrderServiceServicer):
-    def __init__(self, sequencer: Sequencer) -> None:
+    def __init__(self, sequencer: Sequencer, sessions: Sessions) -> None:
         self._sequencer = sequencer
+        self._sessions = sessions
 
     async def Place(self, request: pb.PlaceRequest, context: Context) -> pb.CommandResult:
         return await execute(self._sequencer, context, lambda: [forms.place(request)])
@@ -112,6 +115,29 @@ class OrderService(pb_grpc.OrderServiceServicer):
     async def SubmitPacked(
         self, request_iterator: AsyncIterator[pb.PackedCommands], context: Context
     ) -> AsyncIterator[pb.PackedResults]:
+        try:
+            sessions = declared(context.invocation_metadata() or ())
+            self._sessions.begin(sessions)
+        except CallRefusedError as error:
+            await refuse(context, error)
+        if not sessions:
+            async with aclosing(self._exchange(request_iterator, context)) as results:
+                async for result in results:
+                    yield result
+            return
+        try:
+            await self._sessions.open(sessions)
+            async with aclosing(self._exchange(request_iterator, context)) as results:
+                async for result in results:
+                    yield result
+        except CallRefusedError as error:
+            await refuse(context, error)
+        finally:
+            self._sessions.end(sessions)
+
+    async def _exchange(
+        self, request_iterator: AsyncIterator[pb.PackedCommands], context: Context
+    ) -> AsyncGenerator[pb.PackedResults, None]:
         stream = _Stream(deadline_of(context))
         reader = asyncio.create_task(self._read(request_iterator, stream))
         try:

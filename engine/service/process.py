@@ -44,6 +44,7 @@ from engine.service.market_data import MarketDataService
 from engine.service.orders import OrderService
 from engine.service.peers import Peers
 from engine.service.queries import QueryService
+from engine.service.sessions import Sessions
 from engine.service.snapshots import SnapshotStarter
 from engine.service.tls import server_credentials
 from engine.service.tokens import Tokens
@@ -95,6 +96,7 @@ class EngineProcess:
         self._events = EventService(
             config.data_dir, self._sequencer, self._peers, self._fall_behind
         )
+        self._sessions = Sessions(config.data_dir, self._sequencer)
         self._bars = BarCollector(config.data_dir, self._sequencer)
         self._tokens = None if config.token_file is None else Tokens(config.token_file)
         self._server = aio.server(
@@ -141,6 +143,7 @@ class EngineProcess:
         if self._stop_asked.is_set():
             return
         self._sequencer.open()
+        self._sessions.close_left_over()
         await self._set_health(health_pb2.HealthCheckResponse.SERVING)
         log.info(
             "ready",
@@ -176,7 +179,7 @@ class EngineProcess:
 
     async def _bind(self) -> str:
         config, server, sequencer = self._config, self._server, self._sequencer
-        pb_grpc.add_OrderServiceServicer_to_server(OrderService(sequencer), server)
+        pb_grpc.add_OrderServiceServicer_to_server(OrderService(sequencer, self._sessions), server)
         pb_grpc.add_AdminServiceServicer_to_server(AdminService(sequencer), server)
         pb_grpc.add_QueryServiceServicer_to_server(QueryService(sequencer), server)
         pb_grpc.add_EventServiceServicer_to_server(self._events, server)
