@@ -64,6 +64,11 @@ def parse_arguments(arguments: list[str]) -> EngineConfig:
         help="journaled bytes between two snapshots (0: none are made)",
     )
     parser.add_argument(
+        "--snapshot-at-stop",
+        action="store_true",
+        help="make a snapshot at the end of the journal before an orderly stop ends",
+    )
+    parser.add_argument(
         "--archive-dir",
         type=Path,
         help="where full segments go, compressed, that are older than the newest two snapshots",
@@ -86,6 +91,7 @@ def parse_arguments(arguments: list[str]) -> EngineConfig:
         peer_wait_s=options.peer_wait,
         accept_loss=options.accept_loss,
         snapshot_bytes=options.snapshot_bytes,
+        snapshot_at_stop=options.snapshot_at_stop,
         archive_dir=options.archive_dir.resolve() if options.archive_dir else None,
         tls=tls,
         token_file=options.token_file,

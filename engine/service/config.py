@@ -37,6 +37,7 @@ class EngineConfig:
     accept_loss: bool = False
     snapshot_bytes: int = SNAPSHOT_BYTES_DEFAULT
     archive_dir: Path | None = None
+    snapshot_at_stop: bool = False
     tls: TlsFiles | None = None
     token_file: Path | None = None
     message_bytes: int = MESSAGE_BYTES_DEFAULT

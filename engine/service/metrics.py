@@ -27,6 +27,8 @@ EVENT_SEQ: Final = Gauge("engine_event_seq", "Last durable event")
 OPEN_ORDERS: Final = Gauge("engine_open_orders", "Orders resting in all books")
 SNAPSHOTS: Final = Counter("engine_snapshots", "Runs of the snapshot process", ["outcome"])
 SNAPSHOT_SECONDS: Final = Gauge("engine_snapshot_seconds", "Duration of the last of them")
+ARCHIVED_SEGMENTS: Final = Gauge("engine_archived_segments", "Segments moved to the archive")
+START_SECONDS: Final = Gauge("engine_start_seconds", "From the lock to the rebuilt state")
 SNAPSHOT_COMMAND_SEQ: Final = Gauge(
     "engine_snapshot_command_seq", "Last command in the newest snapshot"
 )

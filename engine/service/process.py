@@ -13,6 +13,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from typing import Final
 
 import structlog
@@ -26,6 +27,7 @@ from engine.kernel import load_kernel
 from engine.kernel.interface import Kernel
 from engine.proto import engine_pb2 as pb
 from engine.proto import engine_pb2_grpc as pb_grpc
+from engine.service import metrics
 from engine.service.admin import AdminService
 from engine.service.config import EngineConfig
 from engine.service.core import Sequencer
@@ -158,14 +160,16 @@ class EngineProcess:
         self._loop.call_later(TOKENS_CHECK_S, self._check_tokens, tokens)
 
     def _recover(self) -> Kernel:
-        config = self._config
-        return recover(
+        config, started = self._config, time.monotonic()
+        kernel = recover(
             self._journal,
             config.data_dir,
             lambda: load_kernel(config.kernel),
             self._stop_asked.is_set,
             accept_loss=config.accept_loss,
         )
+        metrics.START_SECONDS.set(round(time.monotonic() - started, 3))
+        return kernel
 
     async def _wait_for_peers(self, missing: list[str]) -> None:
         log.info("waiting_for_peers", peers=missing, seconds=self._config.peer_wait_s)
@@ -257,6 +261,8 @@ class EngineProcess:
         await self._server.stop(GRACE_S)
         self._events.close()
         self._journal.close()
+        if self._config.snapshot_at_stop and self._sequencer.started:
+            await asyncio.to_thread(self._snapshots.make_last)
         if self._telemetry is not None:
             self._telemetry.close()
         log.info("stopped", event_seq=self._journal.event_seq)

@@ -18,7 +18,9 @@ from typing import Final
 
 import structlog
 
+from engine.journal.archive import archived_numbers
 from engine.journal.durable import read_position
+from engine.journal.errors import JournalError
 from engine.journal.snapshots import newest_claim
 from engine.proto.records import RECORD_BYTES
 from engine.service import metrics
@@ -26,6 +28,7 @@ from engine.service import metrics
 CHECK_EVERY_S: Final = 1.0
 RETRY_AFTER_S: Final = 60.0
 RUN_TIMEOUT_S: Final = 3600.0
+LAST_TIMEOUT_S: Final = 600.0
 STOP_TIMEOUT_S: Final = 5.0
 _ROOT: Final = Path(__file__).resolve().parents[2]
 log = structlog.get_logger(__name__)
@@ -54,6 +57,19 @@ class SnapshotStarter:
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join(2 * STOP_TIMEOUT_S)
+
+    def make_last(self) -> None:
+        """Make one at the very end of the journal. Call after `stop` and the last record.
+
+        The next start then has nothing to replay, and a later version of the rules can take over.
+        """
+        started = time.monotonic()
+        code = self._run_process(threading.Event(), LAST_TIMEOUT_S)
+        facts = {"exit_code": code, "seconds": round(time.monotonic() - started, 3)}
+        if code:
+            log.error("last_snapshot_failed", **facts)
+        else:
+            log.info("last_snapshot_made", **facts)
 
     def _is_due(self, last_bytes: int) -> int | None:
         """How many bytes were journaled, if that is enough since `last_bytes`."""
@@ -84,18 +100,26 @@ class SnapshotStarter:
 
     def _make_one(self) -> bool:
         started = time.monotonic()
-        code = self._run_process()
+        code = self._run_process(self._stopping, RUN_TIMEOUT_S)
         if self._stopping.is_set():
             return False
         seconds = round(time.monotonic() - started, 3)
         metrics.SNAPSHOTS.labels("failed" if code else "made").inc()
         metrics.SNAPSHOT_SECONDS.set(seconds)
         self._journaled_at_newest()
+        metrics.ARCHIVED_SEGMENTS.set(self._archived())
         if code:
             log.error("snapshot_failed", exit_code=code, seconds=seconds)
         return not code
 
-    def _run_process(self) -> int:
+    def _archived(self) -> int:
+        try:
+            return len(archived_numbers(self._data_dir))
+        except JournalError as error:
+            log.error("archive_unreadable", detail=str(error))
+            return 0
+
+    def _run_process(self, stopping: threading.Event, timeout_s: float) -> int:
         archive = [] if self._archive_dir is None else ["--archive-dir", str(self._archive_dir)]
         process = subprocess.Popen(
             [
@@ -108,9 +132,9 @@ class SnapshotStarter:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
         )
-        deadline = time.monotonic() + RUN_TIMEOUT_S
+        deadline = time.monotonic() + timeout_s
         while process.poll() is None:
-            if self._stopping.wait(CHECK_EVERY_S / 10) or time.monotonic() > deadline:
+            if stopping.wait(CHECK_EVERY_S / 10) or time.monotonic() > deadline:
                 process.terminate()
                 try:
                     process.wait(STOP_TIMEOUT_S)

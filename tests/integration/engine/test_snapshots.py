@@ -7,12 +7,16 @@ import json
 import re
 import subprocess
 import sys
+from itertools import count
+from pathlib import Path
 
 import pytest
 
 from engine.client import EngineClient, EngineUnavailable, OutcomeUnknown
+from engine.journal import read_position
 from engine.journal.faults import VARIABLE
-from engine.journal.snapshots import snapshot_paths
+from engine.journal.snapshots import read_header, snapshot_paths
+from engine.proto.records import RECORD_BYTES
 from tests.fixtures_engine import REPOSITORY, EngineFactory, EngineUnderTest
 from tests.integration.engine.pages import page
 from tests.integration.engine.support import request_id, set_up
@@ -120,3 +124,52 @@ async def test_a_death_between_applying_and_writing_leaves_only_what_was_acknowl
     assert 0 < len(acknowledged) < 25
     assert order_ids == set(acknowledged)
     assert set(requests.values()) == {1}
+
+
+async def test_a_stop_can_leave_a_snapshot_at_the_very_end(engine_process: EngineFactory) -> None:
+    engine = engine_process("--snapshot-at-stop")
+    async with EngineClient(engine.address) as client:
+        await client.wait_ready(10)
+        await set_up(client)
+        state = await client.get_state_hash()
+    assert await asyncio.to_thread(engine.stop) == 0
+    assert engine.wait_for_log("last_snapshot_made")["exit_code"] == 0
+    (path,) = snapshot_paths(engine.data_dir)
+    position = read_position(engine.data_dir)
+    assert position is not None
+    assert read_header(path).event_seq == position.event_seq
+    again = await asyncio.to_thread(engine_process)
+    assert again.wait_for_log("replayed")["commands"] == 0
+    async with EngineClient(again.address) as client:
+        assert (await client.get_state_hash()).event_seq >= state.event_seq
+
+
+async def test_full_segments_go_to_the_archive_and_a_mirror_still_reads_all(
+    engine_process: EngineFactory, tmp_path: Path
+) -> None:
+    archive = tmp_path / "cold"
+    engine = engine_process(
+        *("--snapshot-bytes", SNAPSHOT_BYTES, "--segment-bytes", SNAPSHOT_BYTES),
+        *("--archive-dir", str(archive)),
+    )
+    async with EngineClient(engine.address) as client:
+        await client.wait_ready(10)
+        await set_up(client)
+        async with asyncio.timeout(120):
+            for first in count(0, 300):  # until there are two snapshots with segments before both
+                await asyncio.gather(*(place(client, first + n) for n in range(300)))
+                if list(archive.glob("*.seg.gz")):
+                    break
+                await asyncio.sleep(1)
+        assert await wait_for_metric(engine, r"engine_archived_segments ([1-9]\d*\.\d)") >= 1
+        last = (await client.get_status()).event_seq
+        events = 0
+        async for batch in client.read_events(1, last):
+            events += len(batch.events) // RECORD_BYTES
+        assert events == last
+    assert not (engine.data_dir / "journal" / "0000000001.seg").exists()
+    assert await asyncio.to_thread(engine.stop) == 0
+    for path in snapshot_paths(engine.data_dir):
+        path.unlink()
+    again = await asyncio.to_thread(engine_process, "--archive-dir", str(archive))
+    assert int(again.wait_for_log("replayed")["command_seq"]) > 0
