@@ -25,6 +25,7 @@ class Limits(NamedTuple):
     accounts_max: int = 2**26
     users_max: int = 2**25
     business_ids_max: int = 2**27
+    user_fees_max: int = 2**22
 
 
 DEFAULT_LIMITS: Final = Limits()

@@ -201,6 +201,15 @@ class KillRow(NamedTuple):
     market_id: int
 
 
+class UserFeesRow(NamedTuple):
+    """A user's own fees in a market (0: in every one); by these."""
+
+    user_id: int
+    market_id: int
+    maker_fee: int
+    taker_fee: int
+
+
 class DraftRow(NamedTuple):
     """One leg that waits for the command that takes it, as it came."""
 
@@ -245,6 +254,7 @@ SECTIONS: Final = (
     Section(b"WTCH", "watches", WatchRow, struct.Struct("<7q"), 1),
     Section(b"HOLD", "holds", HoldRow, struct.Struct("<16s5q40s"), 1),
     Section(b"KILL", "kill switches", KillRow, struct.Struct("<2q"), 2),
+    Section(b"UFEE", "users' own fees", UserFeesRow, struct.Struct("<4q"), 2),
 )
 LAYOUT_HASH: Final = hashlib.sha256(
     repr(

@@ -50,38 +50,16 @@ from engine.proto.bodies import (
     UserSet,
 )
 
+# fmt: off
 __all__ = [  # the bodies are imported from here as well
-    "AssetAdded",
-    "CancelAllDone",
-    "Checkpoint",
-    "CheckpointAsset",
-    "DeadmanSet",
-    "EventBody",
-    "FundsMoved",
-    "FundsTransferred",
-    "KillSwitchSet",
-    "LegTaken",
-    "ListSet",
-    "MarketAdded",
-    "MarketBandsSet",
-    "MarketFeesSet",
-    "MarketFiltersSet",
-    "MarketLimitsSet",
-    "MarketStateSet",
-    "MarketUncrossed",
-    "OrderAccepted",
-    "OrderChanged",
-    "OrderPrevented",
-    "OrderTerms",
-    "RateLimitSet",
-    "Refused",
-    "RequestReplayed",
-    "SessionSet",
-    "Trade",
-    "TradeGroupSet",
-    "UserFeesSet",
-    "UserSet",
+    "AssetAdded", "CancelAllDone", "Checkpoint", "CheckpointAsset", "DeadmanSet", "EventBody",
+    "FundsMoved", "FundsTransferred", "KillSwitchSet", "LegTaken", "ListSet", "MarketAdded",
+    "MarketBandsSet", "MarketFeesSet", "MarketFiltersSet", "MarketLimitsSet", "MarketStateSet",
+    "MarketUncrossed", "OrderAccepted", "OrderChanged", "OrderPrevented", "OrderTerms",
+    "RateLimitSet", "Refused", "RequestReplayed", "SessionSet", "Trade", "TradeGroupSet",
+    "UserFeesSet", "UserSet",
 ]
+# fmt: on
 
 INT64_MAX: Final = 2**63 - 1
 RECORD_BYTES: Final = 128

@@ -25,6 +25,7 @@ PARTS = (
     "parking",
     "matching",
     "gates",
+    "rates",
     "controls",
     "icebergs",
     "crossing",

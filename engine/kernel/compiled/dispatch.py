@@ -33,6 +33,7 @@ from engine.kernel.codes import (
     SET_MARKET_STATE,
     SET_SESSION,
     SET_TRADE_GROUP,
+    SET_USER_FEES,
     SET_USER_STATUS,
     SETTLE_HOLD,
     TICK,
@@ -64,6 +65,7 @@ from engine.kernel.compiled.listing import (
 from engine.kernel.compiled.lookups import find_market
 from engine.kernel.compiled.memory import reserve_quotes, reserve_slice
 from engine.kernel.compiled.quoting import note_quote_ids
+from engine.kernel.compiled.rates import set_user_fees
 from engine.kernel.compiled.requests import apply_cancel_all, apply_order_command
 from engine.kernel.compiled.symbols import ASK_COLUMNS, COMMAND_TYPES, POOL_ITEMS_MIN
 from engine.kernel.compiled.texts import is_plain_text
@@ -100,6 +102,8 @@ def apply_control(core: CorePtr, command: CommandPtr) -> u32:
     kind: u32 = command.kind
     if kind == CANCEL_ALL:
         return apply_cancel_all(core, command)
+    if kind == SET_USER_FEES:
+        return set_user_fees(core, command)
     if kind == SET_KILL_SWITCH:
         return set_kill_switch(core, command)
     if kind == PLACE_LEG:
@@ -225,7 +229,7 @@ def reserve_for(core: CorePtr, commands: CommandPtr, count: u64) -> cython.bint:
 def open_core(core: CorePtr) -> cython.bint:
     """Make an empty kernel with only the house in it. False if memory ends."""
     memset(core, 0, cython.sizeof(core[0]))
-    core.hold_top = 1
+    core.hold_top = core.user_fees_top = 1
     core.order_top = core.level_top = core.chunk_top = core.account_top = 1
     core.extra_top = core.watch_top = core.timer_top = 1
     core.user_top = core.market_top = core.asset_top = core.quote_top = 1
@@ -273,6 +277,8 @@ def close_core(core: CorePtr) -> cython.void:
     free(core.assets)
     free(core.business)
     free(core.holds)
+    free(core.user_fees)
+    free(core.user_fees_table.slots)
     free(core.hold_table.slots)
     free(core.market_of_id)
     free(core.asset_of_id)

@@ -9,7 +9,7 @@ role, the fees charged are the rate applied once to the cumulative amount and ro
 import cython
 
 from engine.kernel.codes import INT64_MAX, PPM
-from engine.kernel.compiled.layout import MarketPtr, OrderPtr, TermsPtr, i64, u32
+from engine.kernel.compiled.layout import CorePtr, MarketPtr, OrderPtr, TermsPtr, i64, u32
 from engine.kernel.compiled.symbols import MAKER, TAKER, TOO_MUCH, add_overflows, multiply_overflows
 
 
@@ -57,11 +57,44 @@ def ceil_ppm(amount: i64, rate_ppm: i64) -> i64:
 
 
 @cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def rebate_of(
+    core: CorePtr, market: MarketPtr, terms: TermsPtr, role: u32, amount: i64, lots: i64
+) -> i64:
+    """Return what a maker is paid for one fill: rounded down, and at most what the house has.
+
+    What the house could not pay is due again at the order's next fill.
+    """
+    rate: i64 = -terms.rates[role]
+    house: i64 = core.accounts[market.house_quote].available
+    due: i64
+    if market.is_fee_per_lot:
+        due = product(lots, rate)
+        return due if 0 <= due < house else house
+    if terms.cumulative[role] > INT64_MAX - amount:
+        terms.cumulative[role] = terms.charged[role] = 0
+    terms.cumulative[role] += amount
+    due = terms.cumulative[role] // PPM * rate + terms.cumulative[role] % PPM * rate // PPM
+    due += terms.charged[role]
+    if due > house:
+        due = house
+    terms.charged[role] -= due
+    return due
+
+
+@cython.cfunc
 @cython.inline
 @cython.nogil
 @cython.exceptval(check=False)
 def due_fee(
-    market: MarketPtr, terms: TermsPtr, role: u32, amount: i64, lots: i64, fee_max: i64
+    core: CorePtr,
+    market: MarketPtr,
+    terms: TermsPtr,
+    role: u32,
+    amount: i64,
+    lots: i64,
+    fee_max: i64,
 ) -> i64:
     """Charge one fill of `lots`, worth `amount` in the fee's asset, and return the fee.
 
@@ -69,6 +102,8 @@ def due_fee(
     lot need no rounding and so no memory. A cumulative amount that would leave int64 starts afresh.
     """
     fee: i64
+    if terms.rates[role] < 0:
+        return -rebate_of(core, market, terms, role, amount, lots)
     if market.is_fee_per_lot:
         fee = product(lots, terms.rates[role])
         return fee if 0 <= fee < fee_max else fee_max
@@ -87,7 +122,10 @@ def due_fee(
 @cython.nogil
 @cython.exceptval(check=False)
 def fee_ahead(terms: TermsPtr, role: u32, notional: i64) -> i64:
-    """Return the fee that trading all of `notional` in this role would still cost."""
+    """Return the fee that trading all of `notional` in this role would still cost, 0 where it
+    would be paid."""
+    if terms.rates[role] < 0:
+        return 0
     if terms.cumulative[role] > INT64_MAX - notional:
         return ceil_ppm(notional, terms.rates[role])
     return ceil_ppm(terms.cumulative[role] + notional, terms.rates[role]) - terms.charged[role]

@@ -42,6 +42,7 @@ from engine.kernel.compiled.packing import (
     parked_bytes,
     terms_bytes,
     user_bytes,
+    user_fees_bytes,
     watch_bytes,
     window_bytes,
     window_row_count,
@@ -61,6 +62,7 @@ from engine.kernel.compiled.restoring import (
     restore_modes,
     restore_orders,
     restore_terms,
+    restore_user_fees,
     restore_users,
     restore_watches,
 )
@@ -134,6 +136,7 @@ class CompiledKernel:
         self.core.accounts_max = limits.accounts_max
         self.core.users_max = limits.users_max
         self.core.business_ids_max = limits.business_ids_max
+        self.core.user_fees_max = limits.user_fees_max
         for market_state, row in state_tables.MATRIX.items():
             for ask, reason in row.items():
                 self.core.state_matrix[market_state * ASK_COLUMNS + ask] = reason
@@ -394,6 +397,7 @@ class CompiledKernel:
         yield self.core.hold_top - 1, hold_bytes(core)
         killed = kill_rows(core)
         yield len(killed), killed
+        yield self.core.user_fees_top - 1, user_fees_bytes(core)
 
     def load_state(self, state_):
         """Take over a packed state; only a kernel that has applied nothing may."""
@@ -416,6 +420,7 @@ class CompiledKernel:
         restore_business(core, bytes(state_.packed(b"BSNS")))
         restore_holds(core, bytes(state_.packed(b"HOLD")))
         restore_kills(core, state_)
+        restore_user_fees(core, bytes(state_.packed(b"UFEE")))
         restore_draft(core, bytes(state_.packed(b"DRFT")))
         restore_terms(
             core,

@@ -249,6 +249,10 @@ UserPtr = cython.typedef(cython.pointer(User))
 BusinessId = cython.struct(request_low=u64, request_high=u64, fingerprint=u64, first_event_seq=i64)
 BusinessIdPtr = cython.typedef(cython.pointer(BusinessId))
 
+# A user's own fees (maker, taker) in a market, 0: in every one.
+UserFees = cython.struct(user_id=i64, rates=i64[2], market_id=u32, spare=u32)
+UserFeesPtr = cython.typedef(cython.pointer(UserFees))
+
 # A hold that was ever made, known by its business id.
 Hold = cython.struct(
     request_low=u64,
@@ -339,6 +343,11 @@ Core = cython.struct(
     draft_count=u32,
     gate=u32,
     state_matrix=u8[256],
+    user_fees=UserFeesPtr,
+    user_fees_table=Table,
+    user_fees_top=u32,
+    user_fees_capacity=u32,
+    user_fees_max=u64,
     holds=HoldPtr,
     hold_table=Table,
     hold_top=u32,

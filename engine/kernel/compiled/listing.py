@@ -20,7 +20,6 @@ from engine.kernel.codes import (
     DELISTED,
     FEE_IN_QUOTE,
     FEE_PER_LOT,
-    FEE_PER_LOT_MAX,
     HALT,
     HOUSE_USER_ID,
     INT64_MAX,
@@ -41,7 +40,6 @@ from engine.kernel.codes import (
     NOTHING_CHANGES,
     OK,
     POST_ONLY,
-    PPM,
     SYMBOL_CHARS_MAX,
     TRADING,
     UNKNOWN_ASSET,
@@ -68,6 +66,7 @@ from engine.kernel.compiled.layout import (
 )
 from engine.kernel.compiled.lookups import find_asset, find_market
 from engine.kernel.compiled.memory import reserve_assets, reserve_markets
+from engine.kernel.compiled.rates import is_fee_refused, rebate_refusal
 from engine.kernel.compiled.symbols import HOUSE, MAKER, NO_KEY, TAKER
 from engine.kernel.compiled.texts import copy_text, is_code_text, is_same_text
 from engine.kernel.compiled.timers import reserve_timers
@@ -151,14 +150,6 @@ def tick_lot_of(command: CommandPtr, decimals: u32) -> i64:
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def is_fee_refused(maker_fee: i64, taker_fee: i64, is_fee_per_lot: cython.bint) -> cython.bint:
-    fee_max: i64 = FEE_PER_LOT_MAX if is_fee_per_lot else PPM
-    return maker_fee < 0 or maker_fee > fee_max or taker_fee < 0 or taker_fee > fee_max
-
-
-@cython.cfunc
-@cython.nogil
-@cython.exceptval(check=False)
 def market_refusal(core: CorePtr, command: CommandPtr) -> u32:
     if not is_code_text(command.text, SYMBOL_CHARS_MAX):
         return INVALID_SYMBOL
@@ -174,6 +165,17 @@ def market_refusal(core: CorePtr, command: CommandPtr) -> u32:
         return INVALID_TICK_OR_LOT
     if is_fee_refused(command.amount, command.ceiling, (command.flags & FEE_PER_LOT) != 0):
         return INVALID_FEE
+    reason: u32 = rebate_refusal(
+        core,
+        command.market_id,
+        command.amount,
+        command.ceiling,
+        0,
+        command.flags != 0,
+        (command.flags & FEE_PER_LOT) != 0,
+    )
+    if reason:
+        return reason
     missing: u64 = (not find_account(core, HOUSE_USER_ID, core.assets[base].asset_id)) + (
         not find_account(core, HOUSE_USER_ID, core.assets[quote].asset_id)
     )
@@ -291,6 +293,17 @@ def set_market_filters(core: CorePtr, command: CommandPtr, market: MarketPtr) ->
 def set_market_fees(core: CorePtr, command: CommandPtr, market: MarketPtr) -> u32:
     if is_fee_refused(command.amount, command.ceiling, market.is_fee_per_lot):
         return INVALID_FEE
+    reason: u32 = rebate_refusal(
+        core,
+        market.market_id,
+        command.amount,
+        command.ceiling,
+        0,
+        market.is_fee_in_quote,
+        market.is_fee_per_lot,
+    )
+    if reason:
+        return reason
     if market.rates[MAKER] == command.amount and market.rates[TAKER] == command.ceiling:
         return NOTHING_CHANGES
     market.rates[MAKER] = command.amount

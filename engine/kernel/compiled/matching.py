@@ -138,12 +138,14 @@ def settle_bid(core: CorePtr, index: u32, role: u32, notional: i64, lots: i64) -
     fee: i64
     if market.is_fee_in_quote:
         must_keep: i64 = order.leaves * hold_price(order) * market.tick_lot_atoms
-        fee = due_fee(market, terms, role, notional, lots, order.reserved - notional - must_keep)
+        fee = due_fee(
+            core, market, terms, role, notional, lots, order.reserved - notional - must_keep
+        )
         cost += fee
         credit(core, market.house_quote, fee)
         credit(core, terms.base_account, received)
     else:
-        fee = due_fee(market, terms, role, received, lots, received)
+        fee = due_fee(core, market, terms, role, received, lots, received)
         credit(core, market.house_base, fee)
         credit(core, terms.base_account, received - fee)
     left: i64 = order.reserved - cost
@@ -168,7 +170,7 @@ def settle_ask(core: CorePtr, index: u32, role: u32, notional: i64, lots: i64) -
     terms: TermsPtr = core.terms + index
     market: MarketPtr = core.markets + order.market
     delivered: i64 = lots * market.lot_atoms
-    fee: i64 = due_fee(market, terms, role, notional, lots, notional)
+    fee: i64 = due_fee(core, market, terms, role, notional, lots, notional)
     spend(core, terms.base_account, delivered)
     order.reserved -= delivered
     credit(core, terms.quote_account, notional - fee)
@@ -191,7 +193,10 @@ def fill(core: CorePtr, taker_index: u32, maker_index: u32, lots: i64) -> cython
 def fill_at(
     core: CorePtr, taker_index: u32, maker_index: u32, lots: i64, price: i64, taker_role: u32
 ) -> cython.void:
-    """Trade lots at a price: move the money, then say so in a TRADE."""
+    """Trade lots at a price: move the money, then say so in a TRADE.
+
+    The taker pays first: his fee may pay the maker's rebate.
+    """
     taker: OrderPtr = core.orders + taker_index
     maker: OrderPtr = core.orders + maker_index
     market: MarketPtr = core.markets + taker.market
@@ -204,8 +209,8 @@ def fill_at(
         taker_fee = settle_bid(core, taker_index, taker_role, notional, lots)
         maker_fee = settle_ask(core, maker_index, MAKER, notional, lots)
     else:
-        maker_fee = settle_bid(core, maker_index, MAKER, notional, lots)
         taker_fee = settle_ask(core, taker_index, taker_role, notional, lots)
+        maker_fee = settle_bid(core, maker_index, MAKER, notional, lots)
     market.last_trade_id += 1
     if market.parked_count and price != market.last_price:
         note_price(core, taker.market, price)

@@ -40,6 +40,7 @@ from engine.kernel.compiled.symbols import (
     ORDER_WORDS,
     TAKER,
     TERMS_WORDS,
+    USER_FEES_WORDS,
     USER_WORDS,
     WATCH_WORDS,
     WINDOW_WORDS,
@@ -57,6 +58,7 @@ for section, words in (
     (b"XTRA", TERMS_WORDS),
     (b"WTCH", WATCH_WORDS),
     (b"HOLD", HOLD_WORDS),
+    (b"UFEE", USER_FEES_WORDS),
 ):
     size = next(each.layout.size for each in state.SECTIONS if each.tag == section)
     assert size == words * WORD_BYTES, f"rows of {section!r} are not packed as stated"
@@ -333,4 +335,20 @@ def hold_bytes(core: CorePtr) -> bytes:
             words[7 + word] = cython.cast(i64, hold.text[word])
         words += HOLD_WORDS
     sort_by_request_id(words_of(packed), core.hold_top - 1, HOLD_WORDS * WORD_BYTES)
+    return packed
+
+
+@cython.cfunc
+def user_fees_bytes(core: CorePtr) -> bytes:
+    """Return users' own fees by user and market id."""
+    packed = empty_rows(core.user_fees_top - 1, USER_FEES_WORDS)
+    words: WordPtr = words_of(packed)
+    index: u32
+    for index in range(1, core.user_fees_top):
+        words[0] = core.user_fees[index].user_id
+        words[1] = core.user_fees[index].market_id
+        words[2] = core.user_fees[index].rates[MAKER]
+        words[3] = core.user_fees[index].rates[TAKER]
+        words += USER_FEES_WORDS
+    sort_by_two_ids(words_of(packed), core.user_fees_top - 1, USER_FEES_WORDS * WORD_BYTES)
     return packed

@@ -81,8 +81,10 @@ from engine.kernel.compiled.levels import enqueue, reserve_section, side_of
 from engine.kernel.compiled.lookups import find_market, find_order
 from engine.kernel.compiled.matching import end_order, held_account, is_crossing, match, survey
 from engine.kernel.compiled.memory import reserve_events
+from engine.kernel.compiled.rates import take_own_rates
 from engine.kernel.compiled.symbols import (
     EVENTS_PER_COMMAND,
+    GATE_FEES,
     MAKER,
     TAKER,
     TRAIT_AMOUNT,
@@ -167,6 +169,8 @@ def draft_order(core: CorePtr, command: CommandPtr, user: u32, market_index: u32
     terms.quantity = command.quantity
     terms.rates[MAKER] = market.rates[MAKER]
     terms.rates[TAKER] = market.rates[TAKER]
+    if core.users[user].gate & GATE_FEES:
+        take_own_rates(core, user, market, terms)
     terms.cumulative[MAKER] = terms.cumulative[TAKER] = 0
     terms.charged[MAKER] = terms.charged[TAKER] = 0
     copy_text(terms.text, command.text)

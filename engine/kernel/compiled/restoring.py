@@ -86,6 +86,7 @@ from engine.kernel.compiled.parking import (
     make_due,
     wait_for_stop,
 )
+from engine.kernel.compiled.rates import put_fees, reserve_user_fees
 from engine.kernel.compiled.symbols import (
     ACCOUNT_WORDS,
     BUSINESS_WORDS,
@@ -99,6 +100,7 @@ from engine.kernel.compiled.symbols import (
     TAKER,
     TERMS_WORDS,
     TRAIT_EXTRA,
+    USER_FEES_WORDS,
     USER_WORDS,
     WATCH_WORDS,
     WINDOW_ITEMS_MIN,
@@ -536,6 +538,22 @@ def restore_kills(core: CorePtr, state_: object) -> object:
             core.markets[market].gate |= GATE_KILLED
         else:
             core.gate |= GATE_KILLED
+    return None
+
+
+@cython.cfunc
+def restore_user_fees(core: CorePtr, packed: bytes) -> object:
+    count: u64 = row_count_of(packed, USER_FEES_WORDS)
+    words: WordPtr = rows_at(packed)
+    if not reserve_user_fees(core, count):
+        raise MemoryError(f"no memory for the fees of {count} users")
+    place: u64
+    for place in range(count):
+        is_known: cython.bint = find_user(core, words[0]) != 0
+        if not is_known or (words[1] and not find_market(core, cython.cast(u32, words[1]))):
+            raise refuse_row("users' own fees", place)
+        put_fees(core, words[0], cython.cast(u32, words[1]), words[2], words[3])
+        words += USER_FEES_WORDS
     return None
 
 

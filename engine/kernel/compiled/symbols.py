@@ -23,6 +23,7 @@ COMMAND_TYPES: Final = max(CommandType) + 1
 GATE_STATE: Final = 1  # the market is not TRADING
 GATE_KILLED: Final = 2
 GATE_SUSPENDED: Final = 4  # the user
+GATE_FEES: Final = 8  # the user has fees of his own somewhere
 
 HOLD_OPEN: Final = state.HOLD_IS_OPEN
 HOLD_TAKEN_OUT: Final = state.HOLD_IS_SETTLED
@@ -63,6 +64,7 @@ BUSINESS_WORDS: Final = 4
 TERMS_WORDS: Final = 12
 WATCH_WORDS: Final = 7
 HOLD_WORDS: Final = 12
+USER_FEES_WORDS: Final = 4
 WORD_BYTES: Final = 8
 
 TIMER_KIND_SHIFT: Final = 61  # ids are below: order ids have 63 bits, and kind 0 has four numbers

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Final
 
 from engine.kernel.codes import AUCTION, HALT
-from engine.kernel.limits import FEE_PER_LOT_MAX
 from engine.kernel.reference.auction import uncross
 from engine.kernel.reference.checks import (
     ADMIN_FORMS,
@@ -28,6 +27,7 @@ from engine.kernel.reference.drafts import take_leg
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.holds import apply_hold, end_hold
 from engine.kernel.reference.model import Asset, Filters, Market, User
+from engine.kernel.reference.rates import fee_refusal, rebate_refusal, set_user_fees
 from engine.kernel.reference.timing import go_on, stand_still
 from engine.kernel.reference.transfers import apply_transfer
 from engine.kernel.state import BusinessRow
@@ -39,7 +39,6 @@ from engine.proto.records import (
     INT64_MAX,
     MARKET_ID_MAX,
     NO_REQUEST_ID,
-    PPM,
     USER_ID_MAX,
     CommandFlag,
     CommandType,
@@ -138,13 +137,11 @@ def _market_refusal(x: Exchange, fields: Fields) -> int:
         return Reason.ALREADY_EXISTS
     if tick <= 0 or lot <= 0 or tick * lot > INT64_MAX or tick * lot % 10**base.decimals:
         return Reason.INVALID_TICK_OR_LOT
-    is_fee_per_lot = bool(fields[4] & CommandFlag.FEE_PER_LOT)
-    return _fee_refusal((fields[12], fields[13]), is_fee_per_lot=is_fee_per_lot)
-
-
-def _fee_refusal(rates: tuple[int, int], *, is_fee_per_lot: bool) -> int:
-    rate_max = FEE_PER_LOT_MAX if is_fee_per_lot else PPM
-    return _OK if min(rates) >= 0 and max(rates) <= rate_max else Reason.INVALID_FEE
+    is_fee_per_lot, rates = bool(fields[4] & CommandFlag.FEE_PER_LOT), (fields[12], fields[13])
+    flags = bool(fields[4] & _FEE_FLAGS), is_fee_per_lot
+    return fee_refusal(rates, is_fee_per_lot=is_fee_per_lot) or rebate_refusal(
+        x, [rates], fields[6], flags
+    )
 
 
 def _set_market_filters(x: Exchange, fields: Fields) -> int:
@@ -170,7 +167,10 @@ def _set_market_fees(x: Exchange, fields: Fields) -> int:
     if market is None:
         return Reason.UNKNOWN_MARKET
     rates = (fields[12], fields[13])
-    reason = _fee_refusal(rates, is_fee_per_lot=market.is_fee_per_lot)
+    flags = market.is_fee_in_quote, market.is_fee_per_lot
+    reason = fee_refusal(rates, is_fee_per_lot=market.is_fee_per_lot) or rebate_refusal(
+        x, [rates], market.market_id, flags
+    )
     if reason:
         return reason
     if rates == market.rates:
@@ -333,6 +333,7 @@ _HANDLERS: Final = {
     CommandType.ADD_MARKET: _add_market,
     CommandType.SET_MARKET_FILTERS: _set_market_filters,
     CommandType.SET_MARKET_FEES: _set_market_fees,
+    CommandType.SET_USER_FEES: set_user_fees,
     CommandType.SET_MARKET_STATE: _set_market_state,
     CommandType.ADD_USER: _add_user,
     CommandType.SET_USER_STATUS: set_user_status,

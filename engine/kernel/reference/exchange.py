@@ -62,6 +62,7 @@ class Exchange:
         "time_us",
         "timers",
         "touched",
+        "user_fees",
         "users",
         "watches",
     )
@@ -78,6 +79,7 @@ class Exchange:
         self.markets: dict[int, Market] = {}
         self.house = User(HOUSE_USER_ID, 0)
         self.users: dict[int, User] = {}
+        self.user_fees: dict[tuple[int, int], tuple[int, int]] = {}  # by user and market id
         self.accounts: dict[tuple[int, int], Account] = {}
         self.touched: set[Account] = set()
         self.orders: dict[int, Order] = {}

@@ -27,6 +27,8 @@ def due_fee(order: Order, role: int, amount: int, lots: int, fee_max: int) -> in
     lot need no rounding and so no memory. A cumulative amount that would leave int64 starts afresh.
     """
     rate = order.rates[role]
+    if rate < 0:
+        return -_rebate(order, role, amount, lots)
     if order.market.is_fee_per_lot:
         return min(lots * rate, fee_max)
     if order.cumulative[role] + amount > INT64_MAX:
@@ -35,6 +37,23 @@ def due_fee(order: Order, role: int, amount: int, lots: int, fee_max: int) -> in
     fee = min(ceil_ppm(order.cumulative[role], rate) - order.charged[role], fee_max)
     order.charged[role] += fee
     return fee
+
+
+def _rebate(order: Order, role: int, amount: int, lots: int) -> int:
+    """Return what a maker is paid for one fill: rounded down, and at most what the house has.
+
+    What the house could not pay is due again at the order's next fill.
+    """
+    house = order.market.house_quote.available
+    if order.market.is_fee_per_lot:
+        return min(lots * -order.rates[role], house)
+    if order.cumulative[role] + amount > INT64_MAX:
+        order.cumulative[role] = order.charged[role] = 0
+    order.cumulative[role] += amount
+    due = order.cumulative[role] * -order.rates[role] // PPM + order.charged[role]
+    paid = min(due, house)
+    order.charged[role] -= paid
+    return paid
 
 
 def bid_hold(order: Order, price_ticks: int, lots: int) -> int:

@@ -144,8 +144,12 @@ def fill_at(
     notional = lots * price * market.tick_lot_atoms
     bid_role, ask_role = (taker_role, MAKER) if taker.is_bid else (MAKER, taker_role)
     bid, ask = (taker, maker) if taker.is_bid else (maker, taker)
-    bid_fee = _settle_bid(bid, bid_role, notional, lots)
-    ask_fee = _settle_ask(ask, ask_role, notional, lots)
+    if taker.is_bid:  # the taker first: his fee may pay the maker's rebate
+        bid_fee = _settle_bid(bid, bid_role, notional, lots)
+        ask_fee = _settle_ask(ask, ask_role, notional, lots)
+    else:
+        ask_fee = _settle_ask(ask, ask_role, notional, lots)
+        bid_fee = _settle_bid(bid, bid_role, notional, lots)
     market.last_trade_id += 1
     if market.parked and price != market.last_price_ticks:
         note_price(x, market, price)

@@ -121,9 +121,10 @@ class Remembered(NamedTuple):
 
 
 class User:
-    """`is_barred`: he is suspended or killed."""
+    """`is_barred`: he is suspended or killed. `fees`: his own, by market id (0: in every one)."""
 
     __slots__ = (
+        "fees",
         "first_event_seq",
         "is_barred",
         "is_killed",
@@ -136,6 +137,7 @@ class User:
     def __init__(self, user_id: int, first_event_seq: int) -> None:
         self.user_id = user_id
         self.status: int = UserStatus.ACTIVE
+        self.fees: dict[int, tuple[int, int]] = {}
         self.is_killed = False
         self.is_barred = False
         self.first_event_seq = first_event_seq
@@ -149,6 +151,13 @@ class User:
     def set_killed(self, *, is_killed: bool) -> None:
         self.is_killed = is_killed
         self.set_status(self.status)
+
+    def rates_in(self, market: Market) -> tuple[int, int]:
+        """(maker, taker) that an order of his gets now."""
+        rates = self.fees.get(market.market_id)
+        if rates is None and not market.is_fee_per_lot:
+            rates = self.fees.get(0)
+        return market.rates if rates is None else rates
 
     def is_one_with(self, other: User) -> bool:
         """Whether trades between the two are self-trades."""
@@ -300,8 +309,8 @@ class Order:
     `hold_price` is the price up to which a bid's reserve must reach: its ceiling, or its price;
     0 where the reserve is a fixed sum (MARKET, FOK_BUDGET). `side` is where it rests, `opposite`
     what it trades against. `rates`, `cumulative` and `charged` are
-    (maker, taker); the rates are the market's at acceptance. `quote_atoms` is the amount of a
-    MARKET order by amount.
+    (maker, taker); the rates are the market's, or the user's own, at acceptance. `quote_atoms` is
+    the amount of a MARKET order by amount.
     """
 
     __slots__ = (
@@ -355,7 +364,7 @@ class Order:
         self.stp = 0
         self.quote_atoms = 0
         self.reserved = 0
-        self.rates = market.rates
+        self.rates = user.rates_in(market) if user.fees else market.rates
         self.cumulative = [0, 0]
         self.charged = [0, 0]
         self.extra: Extra | None = None

@@ -34,6 +34,7 @@ from engine.kernel.state import (
     PackedState,
     StateError,
     TermsRow,
+    UserFeesRow,
     UserRow,
     WatchRow,
     WindowRow,
@@ -78,12 +79,19 @@ def restore(x: Exchange, state: PackedState) -> None:
 
 
 def _restore_controls(x: Exchange, state: PackedState) -> None:
-    """Holds and kill switches."""
+    """Holds, users' own fees and kill switches."""
     hold: HoldRow
     for hold in state.rows(b"HOLD"):
         if (hold.user_id, hold.asset_id) not in x.accounts:
             raise KeyError((hold.user_id, hold.asset_id))
         x.holds[hold.request_id] = hold
+    fees: UserFeesRow
+    for fees in state.rows(b"UFEE"):
+        if fees.market_id and fees.market_id not in x.markets:
+            raise KeyError(fees.market_id)
+        rates = fees.maker_fee, fees.taker_fee
+        x.user_fees[fees.user_id, fees.market_id] = rates
+        x.users[fees.user_id].fees[fees.market_id] = rates
     killed: KillRow
     for killed in state.rows(b"KILL"):
         if killed.user_id:

@@ -19,6 +19,7 @@ from engine.kernel.state import (
     StpRow,
     TermsRow,
     TradeGroupRow,
+    UserFeesRow,
     UserRow,
     WatchRow,
 )
@@ -71,6 +72,10 @@ def state_sections(x: Exchange) -> Iterator[tuple[int, Iterable[tuple[int | byte
     killed += [KillRow(0, key) for key, each in sorted(x.markets.items()) if each.is_killed]
     killed += [KillRow(user.user_id, 0) for user in users if user.is_killed]
     yield len(killed), killed
+    yield (
+        len(x.user_fees),
+        (UserFeesRow(*key, *rates) for key, rates in sorted(x.user_fees.items())),
+    )
 
 
 def _asset_rows(x: Exchange, touched: set[int]) -> Iterator[AssetRow]:

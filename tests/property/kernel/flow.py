@@ -36,7 +36,7 @@ from tests.property.kernel.care import (
     with_care,
 )
 from tests.property.kernel.flow_controls import control_sequence
-from tests.property.kernel.flow_funds import hold_sequence, transfer_sequence
+from tests.property.kernel.flow_funds import hold_sequence, transfer_sequence, user_fees_command
 from tests.property.kernel.flow_timing import TIMING_SHARE, timing_command, with_life
 from tests.property.kernel.flow_triggers import with_stop
 
@@ -189,6 +189,8 @@ class Flow:
             return hold_sequence(self._random, self._holds, self._request_id(often=True))
         if draw < 0.8:
             return self._replace()
+        if draw < 0.88:
+            return [user_fees_command(self._random)]
         if self._is_calm:
             return []
         between = [self._command() for _ in range(self._random.randrange(8))]
@@ -340,7 +342,7 @@ class Flow:
                 Command(
                     CommandType.SET_MARKET_FEES,
                     market_id=market_id,
-                    amount=rng.choice((0, 1, 1_000, 333_333, 1_000_000, 1_000_001)),
+                    amount=rng.choice((0, 1, 1_000, 333_333, 1_000_000, 1_000_001, -1_000, -3)),
                     ceiling=rng.choice((0, 7, 2_000, 999_999, 10**12)),
                 ),
                 Command(

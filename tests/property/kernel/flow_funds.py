@@ -70,3 +70,16 @@ def hold_sequence(rng: random.Random, holds: list[Command], request_id: bytes) -
     kind = rng.choice((CommandType.SETTLE_HOLD, CommandType.RELEASE_HOLD))
     user_id = hold.user_id if draw < 0.95 else rng.choice((0, *USERS, 99))
     return [Command(kind, user_id=user_id, request_id=hold.request_id)]
+
+
+def user_fees_command(rng: random.Random) -> Command:
+    """A user's own fees, in half of the cases with a rebate that may be too much."""
+    is_set = rng.choice((0, 1, 1, 1, 1, 2))
+    return Command(
+        CommandType.SET_USER_FEES,
+        user_id=rng.choice((*USERS, 99)),
+        market_id=rng.choice((0, 1, 2, 2, 3, 3, 4, 9)),
+        quantity=is_set,
+        amount=rng.choice((0, 5, 900, -1, -400, -1_000, -2_000, 1_000_001)) if is_set else 0,
+        ceiling=rng.choice((1, 9, 500, 2_000, 1_000_000, -1)) if is_set else 0,
+    )

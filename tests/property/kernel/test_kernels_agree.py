@@ -31,7 +31,6 @@ SEEDS = st.integers(0, 2**32)
 PARTS = ("compiled", "reference")
 # Numbers that are laid down and that no kernel gives yet: both refuse what would lead to them.
 NUMBERS_ONLY_EVENTS = {
-    EventType.USER_FEES_SET,
     EventType.MARKET_LIMITS_SET,
     EventType.RATE_LIMIT_SET,
     EventType.LIST_ACCEPTED,
@@ -40,7 +39,6 @@ NUMBERS_ONLY_EVENTS = {
 }
 NUMBERS_ONLY_REASONS = set(Reason) & {
     *range(49, 54),
-    *range(59, 60),
     Reason.LIST,
     Reason.INVALID_LIST,
     Reason.ORDER_IN_LIST,

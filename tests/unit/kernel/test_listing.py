@@ -95,7 +95,8 @@ def test_assets_at_the_bounds_are_added(desk: Desk) -> None:
         ({"price": 10**6 + 1}, Reason.INVALID_TICK_OR_LOT),
         ({"price": 1, "quantity": 10**7}, Reason.INVALID_TICK_OR_LOT),
         ({"price": 2**62, "quantity": 2}, Reason.INVALID_TICK_OR_LOT),
-        ({"amount": -1}, Reason.INVALID_FEE),
+        ({"amount": -1}, Reason.REBATE),
+        ({"amount": -1_000_001}, Reason.INVALID_FEE),
         ({"ceiling": -1}, Reason.INVALID_FEE),
         ({"amount": 10**6 + 1}, Reason.INVALID_FEE),
         ({"ceiling": 10**12 + 1, "flags": CommandFlag.FEE_PER_LOT}, Reason.INVALID_FEE),
@@ -168,7 +169,7 @@ def test_fees_are_set_told_and_refused_when_out_of_range_or_the_same(desk: Desk)
     assert event.body == MarketFeesSet(5, 10**6)
     assert desk.refusal(command) is Reason.NOTHING_CHANGES
     assert desk.refusal(command._replace(ceiling=10**6 + 1)) is Reason.INVALID_FEE
-    assert desk.refusal(command._replace(amount=-1)) is Reason.INVALID_FEE
+    assert desk.refusal(command._replace(amount=-1)) is Reason.REBATE
     assert desk.refusal(command._replace(market_id=7)) is Reason.UNKNOWN_MARKET
 
 
