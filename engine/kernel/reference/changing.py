@@ -11,6 +11,7 @@ from functools import partial
 from typing import Final
 
 from engine.kernel.codes import (
+    AUCTION,
     BY_OPERATOR,
     CANCEL,
     LIMIT_MAKER,
@@ -110,38 +111,45 @@ def _reduce(x: Exchange, order: Order, lots: int) -> int:
 
 def apply_move(x: Exchange, fields: Fields) -> int:
     """Check form, user and request id of a MOVE, then move the order."""
-    (_, side, order_type, tif, flags, stp, _, asset_id, user_id, _, _, quantity,
-     amount, ceiling, spare, request_id, text) = fields  # fmt: skip
+    (_, side, order_type, tif, flags, stp, market_id, asset_id, user_id, order_id, price,
+     quantity, amount, ceiling, spare, request_id, text) = fields  # fmt: skip
     if side or order_type or tif or stp or asset_id or quantity or amount or ceiling or spare:
         return MALFORMED
     if text != NO_TEXT or flags & ~REQUEUE:
         return MALFORMED
-    user = x.users.get(user_id)
-    if user is None:
+    if user_id not in x.users:
         return Reason.UNKNOWN_USER
-    if request_id != NO_REQUEST_ID:
-        return apply_once(x, user, fields, partial(_move, x, user, fields))
-    return _move(x, user, fields)
+    user = x.users[user_id]
+    if request_id == NO_REQUEST_ID:
+        return _move(x, user, fields, market_id, order_id, price)
+    act = partial(_move, x, user, fields, market_id, order_id, price)
+    return apply_once(x, user, fields, act)
 
 
-def _move(x: Exchange, user: User, fields: Fields) -> int:
+def _move(
+    x: Exchange, user: User, fields: Fields, market_id: int, order_id: int, price: int
+) -> int:
     """Send an order to the back of another level, where it may trade as a taker."""
-    price = fields[10]
-    market = x.markets.get(fields[6])
-    if market is None:
+    if market_id not in x.markets:
         return Reason.UNKNOWN_MARKET
+    market = x.markets[market_id]
     if user.is_barred or market.is_barred or x.is_killed:
         reason = entry_refusal(x, user, market, fields)
         if reason:
             return reason
-    order = x.orders.get(fields[9])
-    if order is None or order.user is not user or order.market is not market:
+    if order_id not in x.orders:
+        return Reason.UNKNOWN_ORDER
+    order = x.orders[order_id]
+    if order.user is not user or order.market is not market:
         return Reason.UNKNOWN_ORDER
     if order.extra and order.extra.wait:
         return Reason.ORDER_IS_PARKED
     if not market.price_min <= price <= market.price_max or price <= 0:
         return Reason.INVALID_PRICE if price <= 0 else Reason.PRICE_FILTER
-    crosses = order.crosses(price)
+    prices = order.opposite.prices
+    crosses = prices and (price >= prices[0] if order.is_bid else price <= prices[-1])
+    if crosses and market.state == AUCTION:
+        crosses = False
     reason = _prepare_move(order, price, fields[4], crosses)
     if reason:
         return reason
@@ -156,7 +164,7 @@ def _move(x: Exchange, user: User, fields: Fields) -> int:
     return OK
 
 
-def _prepare_move(order: Order, price: int, flags: int, crosses: bool) -> int:
+def _prepare_move(order: Order, price: int, flags: int, crosses: object) -> int:
     """Say why the order may not go to this price, or hold what a bid needs there."""
     if price == order.price and not flags:
         return Reason.NOTHING_CHANGES

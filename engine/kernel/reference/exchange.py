@@ -11,7 +11,6 @@ from typing import Final
 from engine.kernel.codes import (
     OK,
     ORDER_ACCEPTED,
-    ORDER_CANCELED,
     ORDER_TERMS,
     PARKED,
     REQUEST_REPLAYED,
@@ -34,7 +33,7 @@ _PACK: Final = {
     for kind, (body, _) in BODY_STRUCTS.items()
 }
 _PACK_ACCEPTED: Final = _PACK[ORDER_ACCEPTED]
-_PACK_CHANGED: Final = _PACK[ORDER_CANCELED]
+_PACK_CHANGED: Final = Struct(EVENT_HEADER.format + "6q48x").pack  # of what shows all it leaves
 
 
 class Exchange:
@@ -46,8 +45,8 @@ class Exchange:
         "digest",
         "draft",
         "due",
+        "due_run_at",
         "event_seq",
-        "has_run_due",
         "holds",
         "house",
         "is_killed",
@@ -86,7 +85,7 @@ class Exchange:
         self.open_texts: set[tuple[int, bytes]] = set()
         self.business: dict[bytes, BusinessRow] = {}
         self.draft: list[Fields] = []
-        self.has_run_due = False  # before the command that is being applied
+        self.due_run_at = 0  # the last command before which due orders ran
         self.due: dict[int, Order] = {}
         self.timers: list[tuple[int, int, int]] = []
         self.watches: dict[int, Watch] = {}
@@ -166,11 +165,9 @@ class Exchange:
         self, kind: int, order: Order, removed_lots: int, flags: int, reason: int = 0
     ) -> None:
         """Append an ORDER_CANCELED, _REDUCED, _MOVED or _EXPIRED about the order as it is now."""
-        was_shown = shown = 0
         if order.extra and order.order_id in self.orders and order.is_iceberg:
-            was_shown = min(order.shown, order.leaves + removed_lots)
-            fit_shown(order)
-            shown = order.shown
+            self._emit_changed_iceberg(kind, order, removed_lots, flags | order.is_bid, reason)
+            return
         self.event_seq += 1
         self.out.append(
             _PACK_CHANGED(
@@ -187,9 +184,27 @@ class Exchange:
                 removed_lots,
                 order.leaves,
                 order.reserved,
-                was_shown,
-                shown,
             )
+        )
+
+    def _emit_changed_iceberg(
+        self, kind: int, order: Order, removed_lots: int, flags: int, reason: int
+    ) -> None:
+        was_shown = min(order.shown, order.leaves + removed_lots)
+        fit_shown(order)
+        self.emit(
+            kind,
+            order.market.market_id,
+            flags,
+            reason,
+            order.order_id,
+            order.user.user_id,
+            order.price,
+            removed_lots,
+            order.leaves,
+            order.reserved,
+            was_shown,
+            order.shown,
         )
 
     def emit_replayed(self, fields: Fields, first_event_seq: int) -> None:

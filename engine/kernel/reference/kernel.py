@@ -136,12 +136,14 @@ class ReferenceKernel:
         if x.out:
             raise MemoryError("memory ended within an earlier batch, which is half applied")
         x.time_us = time_us
+        due, draft = x.due, x.draft
         for fields in COMMAND.iter_unpack(commands) if size else ():
             x.command_seq += 1
-            x.has_run_due = bool(x.due) and run_due(x, INT64_MAX)
+            if due and run_due(x, INT64_MAX):
+                x.due_run_at = x.command_seq
             reason = _APPLY[fields[0]](x, fields)
-            if x.draft and (reason or fields[0] not in LEG_TYPES):
-                x.draft.clear()
+            if draft and (reason or fields[0] not in LEG_TYPES):
+                draft.clear()
             if reason:
                 x.emit(
                     EventType.REFUSED,
@@ -154,7 +156,7 @@ class ReferenceKernel:
                     fields[15],
                     fields[16],
                 )
-            if x.due:
+            if due:
                 run_due(x, TRIGGERS_PER_COMMAND_MAX)
         events = b"".join(x.out)
         x.out.clear()

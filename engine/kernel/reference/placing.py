@@ -57,9 +57,10 @@ def apply_place(x: Exchange, fields: Fields) -> int:
     user = x.users.get(fields[8])
     if user is None:
         return Reason.UNKNOWN_USER
+    act = _place_stop if fields[2] >= STOP_LOSS else _place_now
     if fields[15] == NO_REQUEST_ID:
-        return place(x, user, fields)
-    return apply_once(x, user, fields, partial(place, x, user, fields))
+        return act(x, user, fields)
+    return apply_once(x, user, fields, partial(act, x, user, fields))
 
 
 def apply_place_leg(x: Exchange, fields: Fields) -> int:

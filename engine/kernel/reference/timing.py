@@ -109,7 +109,7 @@ def _set_session(x: Exchange, watch: Watch, fields: Fields) -> int:
 def _tick(x: Exchange) -> int:
     """Fire everything that is due, by (due, kind, id)."""
     if not x.timers or x.timers[0][0] > x.time_us:
-        return OK if x.has_run_due else Reason.NOTHING_CHANGES
+        return OK if x.due_run_at == x.command_seq else Reason.NOTHING_CHANGES
     while x.timers and x.timers[0][0] <= x.time_us:
         _, kind, ident = x.timers[0]
         if kind == TIMER_GTD:
