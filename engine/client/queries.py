@@ -12,6 +12,7 @@ from engine.client.types import (
     Balance,
     Balances,
     Book,
+    Hold,
     Level,
     Market,
     OpenOrder,
@@ -78,6 +79,12 @@ class Queries(Connection):
             event_seq=answer.event_seq,
             orders=tuple(value_of(OpenOrder, order) for order in answer.orders),
         )
+
+    async def list_holds(self, *, user_id: int = 0, limit: int = 0) -> tuple[Hold, ...]:
+        """Funds held for withdrawals, by id. User 0 = of everybody, limit 0 = 1000."""
+        request = pb.ListHoldsRequest(user_id=user_id, limit=limit)
+        answer = await self._ask(self._query.ListHolds, request)
+        return tuple(value_of(Hold, hold) for hold in answer.holds)
 
     async def get_book(self, market_id: int, depth: int = 0) -> Book:
         """Best `depth` levels of each side (0: 100). LookupError for an unknown market."""

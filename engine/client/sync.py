@@ -105,6 +105,7 @@ class SyncEngineClient:
     dump_balances = _blocking(EngineClient.dump_balances)
     get_order = _blocking(EngineClient.get_order)
     list_open_orders = _blocking(EngineClient.list_open_orders)
+    list_holds = _blocking(EngineClient.list_holds)
     get_book = _blocking(EngineClient.get_book)
     get_totals = _blocking(EngineClient.get_totals)
     get_state_hash = _blocking(EngineClient.get_state_hash)

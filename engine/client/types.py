@@ -260,6 +260,17 @@ class OpenOrders:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Funds held for a withdrawal until they are settled or released by `request_id`."""
+
+    request_id: bytes
+    user_id: int
+    asset_id: int
+    amount_atoms: int
+    reference: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Level:
     price_ticks: int
     quantity_lots: int

@@ -1613,6 +1613,11 @@ class QueryServiceStub:
                 request_serializer=engine_dot_proto_dot_engine__pb2.ListOpenOrdersRequest.SerializeToString,
                 response_deserializer=engine_dot_proto_dot_engine__pb2.Orders.FromString,
                 _registered_method=True)
+        self.ListHolds = channel.unary_unary(
+                '/quantatrade.engine.v1.QueryService/ListHolds',
+                request_serializer=engine_dot_proto_dot_engine__pb2.ListHoldsRequest.SerializeToString,
+                response_deserializer=engine_dot_proto_dot_engine__pb2.Holds.FromString,
+                _registered_method=True)
         self.GetBook = channel.unary_unary(
                 '/quantatrade.engine.v1.QueryService/GetBook',
                 request_serializer=engine_dot_proto_dot_engine__pb2.GetBookRequest.SerializeToString,
@@ -1680,6 +1685,13 @@ class QueryServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListHolds(self, request, context):
+        """funds held for withdrawals
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetBook(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -1737,6 +1749,11 @@ def add_QueryServiceServicer_to_server(servicer, server):
                     servicer.ListOpenOrders,
                     request_deserializer=engine_dot_proto_dot_engine__pb2.ListOpenOrdersRequest.FromString,
                     response_serializer=engine_dot_proto_dot_engine__pb2.Orders.SerializeToString,
+            ),
+            'ListHolds': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListHolds,
+                    request_deserializer=engine_dot_proto_dot_engine__pb2.ListHoldsRequest.FromString,
+                    response_serializer=engine_dot_proto_dot_engine__pb2.Holds.SerializeToString,
             ),
             'GetBook': grpc.unary_unary_rpc_method_handler(
                     servicer.GetBook,
@@ -1945,6 +1962,33 @@ class QueryService:
             '/quantatrade.engine.v1.QueryService/ListOpenOrders',
             engine_dot_proto_dot_engine__pb2.ListOpenOrdersRequest.SerializeToString,
             engine_dot_proto_dot_engine__pb2.Orders.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListHolds(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quantatrade.engine.v1.QueryService/ListHolds',
+            engine_dot_proto_dot_engine__pb2.ListHoldsRequest.SerializeToString,
+            engine_dot_proto_dot_engine__pb2.Holds.FromString,
             options,
             channel_credentials,
             insecure,

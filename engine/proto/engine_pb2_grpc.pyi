@@ -448,6 +448,8 @@ class QueryServiceStub:
     GetOrder: _grpc.UnaryUnaryMultiCallable[_engine_pb2.GetOrderRequest, _engine_pb2.Order]
     """open orders only; else NOT_FOUND"""
     ListOpenOrders: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ListOpenOrdersRequest, _engine_pb2.Orders]
+    ListHolds: _grpc.UnaryUnaryMultiCallable[_engine_pb2.ListHoldsRequest, _engine_pb2.Holds]
+    """funds held for withdrawals"""
     GetBook: _grpc.UnaryUnaryMultiCallable[_engine_pb2.GetBookRequest, _engine_pb2.Book]
     GetTotals: _grpc.UnaryUnaryMultiCallable[_engine_pb2.GetTotalsRequest, _engine_pb2.Totals]
     """conservation, per asset"""
@@ -471,6 +473,8 @@ class QueryServiceAsyncStub(QueryServiceStub):
     GetOrder: _aio.UnaryUnaryMultiCallable[_engine_pb2.GetOrderRequest, _engine_pb2.Order]  # type: ignore[assignment]
     """open orders only; else NOT_FOUND"""
     ListOpenOrders: _aio.UnaryUnaryMultiCallable[_engine_pb2.ListOpenOrdersRequest, _engine_pb2.Orders]  # type: ignore[assignment]
+    ListHolds: _aio.UnaryUnaryMultiCallable[_engine_pb2.ListHoldsRequest, _engine_pb2.Holds]  # type: ignore[assignment]
+    """funds held for withdrawals"""
     GetBook: _aio.UnaryUnaryMultiCallable[_engine_pb2.GetBookRequest, _engine_pb2.Book]  # type: ignore[assignment]
     GetTotals: _aio.UnaryUnaryMultiCallable[_engine_pb2.GetTotalsRequest, _engine_pb2.Totals]  # type: ignore[assignment]
     """conservation, per asset"""
@@ -533,6 +537,14 @@ class QueryServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _engine_pb2.ListOpenOrdersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_engine_pb2.Orders, _abc.Awaitable[_engine_pb2.Orders]]: ...
+
+    @_abc_1.abstractmethod
+    def ListHolds(
+        self,
+        request: _engine_pb2.ListHoldsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_engine_pb2.Holds, _abc.Awaitable[_engine_pb2.Holds]]:
+        """funds held for withdrawals"""
 
     @_abc_1.abstractmethod
     def GetBook(

@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Final, TypeVar
 
 from engine.journal.format import SEMANTICS_VERSION
-from engine.kernel.interface import BalanceView, Kernel
+from engine.kernel.interface import BalanceView, HoldView, Kernel
 from engine.proto import engine_pb2 as pb
 from engine.proto import engine_pb2_grpc as pb_grpc
 from engine.proto.records import INT64_MAX, CommandFlag
@@ -116,6 +116,17 @@ class QueryService(pb_grpc.QueryServiceServicer):
         return pb.Orders(
             event_seq=event_seq, orders=[pb.Order(**order._asdict()) for order in orders]
         )
+
+    async def ListHolds(self, request: pb.ListHoldsRequest, context: Context) -> pb.Holds:
+        user_id = await self._checked(context, "user id", request.user_id, INT64_MAX)
+        limit = await self._checked(context, "limit", request.limit, ORDERS_MAX) or ORDERS_DEFAULT
+
+        def holds(kernel: Kernel) -> list[HoldView]:
+            of_user = (hold for hold in kernel.holds() if user_id in (0, hold.user_id))
+            return list(islice(of_user, limit))
+
+        event_seq, found = await self._ask(context, holds)
+        return pb.Holds(event_seq=event_seq, holds=[pb.Hold(**hold._asdict()) for hold in found])
 
     async def GetBook(self, request: pb.GetBookRequest, context: Context) -> pb.Book:
         market_id = request.market_id

@@ -51,7 +51,7 @@ METHOD_ROLES: Final = {
     **_methods(
         f"{PACKAGE}.QueryService",
         Role.READ,
-        *("GetBalances", "DumpBalances", "GetOrder", "ListOpenOrders"),
+        *("GetBalances", "DumpBalances", "GetOrder", "ListOpenOrders", "ListHolds"),
         *("GetTotals", "GetStateHash"),
     ),
     **_methods(

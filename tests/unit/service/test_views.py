@@ -6,10 +6,11 @@ from dataclasses import fields
 
 import pytest
 
-from engine.client import Asset, AssetTotals, Balance, Level, Market, OpenOrder
+from engine.client import Asset, AssetTotals, Balance, Hold, Level, Market, OpenOrder
 from engine.kernel.interface import (
     AssetView,
     BalanceView,
+    HoldView,
     LevelView,
     MarketView,
     OrderView,
@@ -26,6 +27,7 @@ from engine.proto import engine_pb2 as pb
         (BalanceView, pb.Balance, Balance),
         (OrderView, pb.Order, OpenOrder),
         (LevelView, pb.Level, Level),
+        (HoldView, pb.Hold, Hold),
         (TotalsView, pb.AssetTotals, AssetTotals),
     ],
 )
