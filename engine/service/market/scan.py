@@ -56,28 +56,40 @@ def touched_markets(events: bytes) -> set[int]:
 
 def seconds(events: bytes) -> Iterator[tuple[int, Bar]]:
     """Market and bar of each second with trades, in order of time. Quantities as in `Bar`."""
-    second = -1
+    # By hand and without a value for each trade: every trade of the engine passes here.
+    types = events[EVENT_TYPE_OFFSET::RECORD_BYTES]
+    at = types.find(_TRADE)
+    if at < 0:
+        return
+    words = memoryview(events).cast("q")
+    second, end_us = -1, 0
     sums: dict[int, list[int]] = {}
-    for market, _, time_us, trade_id, price, lots, taker_buys in trades(events):
-        if time_us // SECOND_US != second:
+    while at >= 0:
+        word = at * _WORDS
+        time_us = words[word + 2]
+        if time_us >= end_us:
             yield from _bars(sums, second)
             second, sums = time_us // SECOND_US, {}
-        quote = price * lots
-        bought = (lots, quote) if taker_buys else (0, 0)
-        known = sums.get(market)
+            end_us = (second + 1) * SECOND_US
+        head, price, lots = words[word + 3], words[word + 9], words[word + 10]
+        known = sums.get(head >> 32)
         if known is None:
-            sums[market] = [price, price, price, price, lots, quote, *bought, trade_id, trade_id]
-            continue
+            trade_id = words[word + 4]
+            known = [price, price, price, price, 0, 0, 0, 0, trade_id, trade_id]
+            sums[head >> 32] = known
         if price > known[1]:
             known[1] = price
         elif price < known[2]:
             known[2] = price
+        quote = price * lots
         known[3] = price
         known[4] += lots
         known[5] += quote
-        known[6] += bought[0]
-        known[7] += bought[1]
-        known[9] = trade_id
+        if head & _BID:
+            known[6] += lots
+            known[7] += quote
+        known[9] = words[word + 4]
+        at = types.find(_TRADE, at + 1)
     yield from _bars(sums, second)
 
 
