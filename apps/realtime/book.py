@@ -226,9 +226,10 @@ class MarketBook:
         elif isinstance(body, OrderAccepted):
             self._accept(header, body, side, is_news=is_news)
         elif isinstance(body, OrderChanged | OrderPrevented):
-            if ORDER_EFFECTS[header.type].is_trigger:
+            is_parked = bool(header.flags & EventFlag.PARKED)  # a pending stop leg still waits
+            if ORDER_EFFECTS[header.type].is_trigger and not is_parked:
                 self._trigger(body, side, is_news=is_news)
-            elif not header.flags & EventFlag.PARKED:
+            elif not is_parked:
                 self._change(header, body, side, is_news=is_news)
             elif header.flags & EventFlag.DONE:
                 self._parked.pop(body.order_id, None)

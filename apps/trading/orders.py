@@ -101,7 +101,7 @@ class OrderBook:
         else:
             order.removed_lots += body.removed_lots
         if effect.is_trigger:
-            order.is_parked = False
+            order.is_parked = bool(header.flags & _PARKED)  # a pending stop still waits
             order.triggered_event_seq = header.event_seq
         if order.leaves_lots != body.leaves_lots:
             raise ContradictionError(

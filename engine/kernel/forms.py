@@ -73,6 +73,9 @@ FORMS: Final[dict[int, Form]] = {
         ("market_id", "user_id", "quantity", "request_id"), int(CommandFlag.OPERATOR)
     ),
     CommandType.CHECKPOINT: Form(()),
+    CommandType.PLACE_LIST: Form(
+        ("market_id", "user_id", "order_type", "quantity", "request_id", "text")
+    ),
     CommandType.TICK: Form(()),
     CommandType.SET_DEADMAN: Form(("user_id", "quantity")),
     CommandType.SET_SESSION: Form(("user_id", "order_id", "quantity", "amount")),

@@ -142,6 +142,25 @@ class TermsRow(NamedTuple):
     shown_lots: int
 
 
+class ListRow(NamedTuple):
+    """An order list with an open leg; by list id, which is the order id of its first leg.
+
+    `is_active`: its working leg was filled; `is_loose`: one leg of its OCO goes on alone.
+    """
+
+    list_id: int
+    user_id: int
+    market_id: int
+    list_type: int
+    leg_count: int
+    leg_1: int
+    leg_2: int
+    leg_3: int
+    is_active: int
+    is_loose: int
+    text: bytes
+
+
 class WatchRow(NamedTuple):
     """A user's dead-man switch and session; by user id, only users who have one of them."""
 
@@ -255,6 +274,7 @@ SECTIONS: Final = (
     Section(b"HOLD", "holds", HoldRow, struct.Struct("<16s5q40s"), 1),
     Section(b"KILL", "kill switches", KillRow, struct.Struct("<2q"), 2),
     Section(b"UFEE", "users' own fees", UserFeesRow, struct.Struct("<4q"), 2),
+    Section(b"LIST", "order lists", ListRow, struct.Struct("<10q40s"), 1),
 )
 LAYOUT_HASH: Final = hashlib.sha256(
     repr(

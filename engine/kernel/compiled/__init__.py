@@ -32,6 +32,7 @@ PARTS = (
     "auction",
     "placing",
     "triggers",
+    "lists",
     "changing",
     "amending",
     "replacing",

@@ -22,7 +22,6 @@ from engine.kernel.codes import (
     OK,
     ORDER_AMENDED,
     ORDER_CANCELED,
-    ORDER_IS_PARKED,
     OVERFLOW,
     POST_ONLY,
     PRICE_ABOVE_CEILING,
@@ -50,7 +49,7 @@ from engine.kernel.compiled.levels import dequeue, enqueue, key_of, reserve_sect
 from engine.kernel.compiled.lookups import find_market
 from engine.kernel.compiled.matching import end_order, fit_reserve, held_account, match, survey
 from engine.kernel.compiled.memory import reserve_events
-from engine.kernel.compiled.parking import wait_of
+from engine.kernel.compiled.parking import bound_refusal
 from engine.kernel.compiled.placing import is_within_price_filter
 from engine.kernel.compiled.symbols import TRAIT_ICEBERG
 
@@ -65,8 +64,9 @@ def amend(core: CorePtr, command: CommandPtr, user: u32, index: u32) -> u32:
     order: OrderPtr = core.orders + index
     if not index or order.user != user or order.market != market_index:
         return UNKNOWN_ORDER
-    if wait_of(core, index):
-        return ORDER_IS_PARKED
+    bound: u32 = bound_refusal(core, index)
+    if bound:
+        return bound
     if command.price < 0 or command.quantity < 0:
         return INVALID_PRICE if command.price < 0 else INVALID_QUANTITY
     terms: TermsPtr = core.terms + index

@@ -21,6 +21,7 @@ from engine.kernel.codes import (
     ONLY_PARTIALLY_FILLED,
     OPERATOR,
     ORDER_CANCELED,
+    ORDER_IN_LIST,
     ORDER_IS_PARKED,
     ORDER_MOVED,
     ORDER_REDUCED,
@@ -54,7 +55,7 @@ from engine.kernel.compiled.matching import end_order, fit_reserve, match, surve
 from engine.kernel.compiled.memory import reserve_events
 from engine.kernel.compiled.parking import wait_of
 from engine.kernel.compiled.placing import is_within_price_filter
-from engine.kernel.compiled.symbols import EVENTS_PER_COMMAND, TRAIT_ICEBERG
+from engine.kernel.compiled.symbols import EVENTS_PER_COMMAND, TRAIT_ICEBERG, TRAIT_LIST
 
 
 @cython.cfunc
@@ -84,6 +85,8 @@ def is_restricted(core: CorePtr, index: u32, flags: u32) -> cython.bint:
 def reduce(core: CorePtr, command: CommandPtr, index: u32) -> u32:
     """Take lots off an order, which keeps its place in the queue."""
     order: OrderPtr = core.orders + index
+    if order.traits & TRAIT_LIST:
+        return ORDER_IN_LIST
     if command.quantity <= 0:
         return INVALID_QUANTITY
     if command.quantity >= order.leaves:
@@ -106,6 +109,8 @@ def new_price_refusal(core: CorePtr, command: CommandPtr, market: MarketPtr, ind
     order: OrderPtr = core.orders + index
     if wait_of(core, index):
         return ORDER_IS_PARKED
+    if order.traits & TRAIT_LIST:
+        return ORDER_IN_LIST
     if command.price <= 0:
         return INVALID_PRICE
     if not is_within_price_filter(market, command.price):

@@ -45,6 +45,7 @@ from engine.kernel.compiled.layout import (
     u32,
 )
 from engine.kernel.compiled.levels import best_level, close_level, side_of
+from engine.kernel.compiled.lists import note_fill
 from engine.kernel.compiled.matching import (
     fill,
     fit_reserve,
@@ -52,7 +53,7 @@ from engine.kernel.compiled.matching import (
     held_account,
     lower,
 )
-from engine.kernel.compiled.symbols import TAKER, TRAIT_AMOUNT, TRAIT_ICEBERG, TRAIT_STP
+from engine.kernel.compiled.symbols import TAKER, TRAIT_AMOUNT, TRAIT_ICEBERG, TRAIT_LIST, TRAIT_STP
 
 
 @cython.cfunc
@@ -204,6 +205,8 @@ def take_off(core: CorePtr, index: u32, lots: i64, other_id: i64, price: i64) ->
     order: OrderPtr = core.orders + index
     order.leaves -= lots
     fit_reserve(core, index)
+    if order.traits & TRAIT_LIST and order.leaves:
+        note_fill(core, index)
     flags: u32 = order.is_bid
     if not order.leaves:
         flags |= DONE

@@ -25,6 +25,7 @@ from engine.kernel.codes import (
     MARKET_ID_MAX,
     PLACE,
     PLACE_LEG,
+    PLACE_LIST,
     QUOTE,
     RELEASE_HOLD,
     SET_KILL_SWITCH,
@@ -62,6 +63,7 @@ from engine.kernel.compiled.listing import (
     set_market_filters,
     set_market_state,
 )
+from engine.kernel.compiled.lists import reserve_lists
 from engine.kernel.compiled.lookups import find_market
 from engine.kernel.compiled.memory import reserve_quotes, reserve_slice
 from engine.kernel.compiled.quoting import note_quote_ids
@@ -69,7 +71,6 @@ from engine.kernel.compiled.rates import set_user_fees
 from engine.kernel.compiled.requests import apply_cancel_all, apply_order_command
 from engine.kernel.compiled.symbols import ASK_COLUMNS, COMMAND_TYPES, POOL_ITEMS_MIN
 from engine.kernel.compiled.texts import is_plain_text
-from engine.kernel.compiled.timers import reserve_timers
 from engine.kernel.compiled.timing import apply_timing, reserve_watch
 from engine.kernel.compiled.transfers import transfer
 from engine.kernel.compiled.triggers import run_due
@@ -169,11 +170,13 @@ def apply_command(core: CorePtr, command: CommandPtr) -> cython.void:
             reason = apply_order_command(core, command)
         elif TICK <= command.kind <= SET_SESSION:
             reason = apply_timing(core, command)
+        elif command.kind == PLACE_LIST:
+            reason = apply_order_command(core, command)
         else:
             reason = apply_admin(core, command)
     if reason:
         emit_refused(core, command, reason)
-    if core.due_markets:
+    if core.due_markets or core.noted_lists:
         run_due(core, TRIGGERS_PER_COMMAND_MAX)
     if core.draft_count and (reason or not is_leg(command.kind)):
         core.draft_count = 0
@@ -231,7 +234,7 @@ def open_core(core: CorePtr) -> cython.bint:
     memset(core, 0, cython.sizeof(core[0]))
     core.hold_top = core.user_fees_top = 1
     core.order_top = core.level_top = core.chunk_top = core.account_top = 1
-    core.extra_top = core.watch_top = core.timer_top = 1
+    core.extra_top = core.watch_top = core.timer_top = core.list_top = 1
     core.user_top = core.market_top = core.asset_top = core.quote_top = 1
     core.market_of_id = cython.cast(
         cython.pointer(u32), calloc(MARKET_ID_MAX + 1, cython.sizeof(u32))
@@ -246,7 +249,7 @@ def open_core(core: CorePtr) -> cython.bint:
     memset(core.forms, 0xFF, COMMAND_TYPES * cython.sizeof(core.forms[0]))
     if not reserve_slice(core, POOL_ITEMS_MIN, POOL_ITEMS_MIN, POOL_ITEMS_MIN, 0):
         return False
-    if not (reserve_extras(core, 1) and reserve_watch(core) and reserve_timers(core, 1)):
+    if not (reserve_extras(core, 1) and reserve_watch(core) and reserve_lists(core, 1)):
         return False
     open_user(core, HOUSE_USER_ID, 0)
     return reserve_quotes(core, 0)
@@ -294,5 +297,7 @@ def close_core(core: CorePtr) -> cython.void:
     free(core.timers)
     free(core.timer_heap)
     free(core.timer_table.slots)
+    free(core.lists)
+    free(core.list_table.slots)
     free(core.quotes)
     free(core.quote_table.slots)

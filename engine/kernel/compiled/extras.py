@@ -23,6 +23,7 @@ from engine.kernel.compiled.layout import (
     u32,
     u64,
 )
+from engine.kernel.compiled.lists import find_list, note_list
 from engine.kernel.compiled.memory import grown_capacity
 from engine.kernel.compiled.symbols import TRAIT_EXTRA, TRAIT_STP
 from engine.kernel.compiled.tables import find, insert, remove, reserve_table
@@ -88,6 +89,8 @@ def drop_extra(core: CorePtr, index: u32) -> cython.void:
     extra: ExtraPtr = core.extras + place
     if extra.display:
         end_iceberg(core, index)
+    if extra.list_id:
+        note_list(core, find_list(core, extra.list_id))
     if extra.is_armed:
         disarm_timer(core, timer_key(TIMER_GTD, core.orders[index].order_id))
     remove(cython.address(core.extra_table), index, place)

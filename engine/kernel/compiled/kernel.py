@@ -38,6 +38,7 @@ from engine.kernel.compiled.packing import (
     business_bytes,
     draft_bytes,
     hold_bytes,
+    list_bytes,
     order_bytes,
     parked_bytes,
     terms_bytes,
@@ -58,6 +59,7 @@ from engine.kernel.compiled.restoring import (
     restore_groups,
     restore_holds,
     restore_kills,
+    restore_lists,
     restore_market,
     restore_modes,
     restore_orders,
@@ -185,7 +187,8 @@ class CompiledKernel:
     def event_bound(self):
         tranches: u64 = self.core.order_table.count + self.core.tranches
         parked: u64 = self.core.parked_count
-        return 2 * (tranches + self.core.watch_table.count) + PARKED_EVENTS * parked
+        several: u64 = self.core.watch_table.count + self.core.list_table.count
+        return 2 * (tranches + several) + PARKED_EVENTS * parked
 
     @property
     def open_order_count(self):
@@ -398,6 +401,7 @@ class CompiledKernel:
         killed = kill_rows(core)
         yield len(killed), killed
         yield self.core.user_fees_top - 1, user_fees_bytes(core)
+        yield self.core.list_table.count, list_bytes(core)
 
     def load_state(self, state_):
         """Take over a packed state; only a kernel that has applied nothing may."""
@@ -428,6 +432,7 @@ class CompiledKernel:
             len(state_.packed(b"PRKD")) // ORDER_ROW_BYTES,
         )
         restore_watches(core, bytes(state_.packed(b"WTCH")))
+        restore_lists(core, bytes(state_.packed(b"LIST")))
         head = state_.head
         self.core.command_seq = head.command_seq
         self.core.event_seq = head.event_seq

@@ -124,6 +124,27 @@ Extra = cython.struct(
 )
 ExtraPtr = cython.typedef(cython.pointer(Extra))
 
+# Orders that belong together (see `state.ListRow`). `is_filled`: its working leg, `has_traded`: a
+# leg of its OCO, both acted upon in the same command; `is_noted`: in the list of Core.noted_lists.
+OrderList = cython.struct(
+    list_id=i64,
+    legs=i64[3],
+    text=u64[5],
+    user=u32,
+    market=u32,
+    next_noted=u32,
+    next_free=u32,
+    list_type=u8,
+    leg_count=u8,
+    is_active=u8,
+    is_loose=u8,
+    is_filled=u8,
+    has_traded=u8,
+    is_noted=u8,
+    spare=u8,
+)
+OrderListPtr = cython.typedef(cython.pointer(OrderList))
+
 # A timer at its place in the heap. `key`: its kind in the three highest bits, then its id.
 Timer = cython.struct(due=i64, key=u64, place=u32, next_free=u32)
 TimerPtr = cython.typedef(cython.pointer(Timer))
@@ -368,6 +389,14 @@ Core = cython.struct(
     watch_capacity=u32,
     parked_count=u32,
     due_markets=u32,
+    lists=OrderListPtr,
+    list_table=Table,
+    list_top=u32,
+    list_free=u32,
+    list_capacity=u32,
+    noted_lists=u32,
+    placing_list=i64,
+    placing_pending=u32,
     has_run_due=u32,
     watches=WatchPtr,
     watch_table=Table,

@@ -28,8 +28,9 @@ from engine.kernel.compiled.layout import (
     u64,
 )
 from engine.kernel.compiled.levels import best_level, close_level, dequeue, key_of, side_of
+from engine.kernel.compiled.lists import note_fill
 from engine.kernel.compiled.parking import note_price, unpark
-from engine.kernel.compiled.symbols import MAKER, NO_KEY, TAKER, TRAIT_EXTRA
+from engine.kernel.compiled.symbols import MAKER, NO_KEY, TAKER, TRAIT_EXTRA, TRAIT_LIST
 from engine.kernel.compiled.tables import remove
 from engine.kernel.compiled.texts import has_text, text_key
 
@@ -68,6 +69,17 @@ def free_order(core: CorePtr, index: u32) -> cython.void:
             remove(cython.address(core.text_table), text_key(order.user, terms.text), index)
     order.next = core.order_free
     core.order_free = index
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def note_legs(core: CorePtr, taker_index: u32, maker_index: u32) -> cython.void:
+    """Note of those of two orders that are legs of a list that they have traded."""
+    if core.orders[taker_index].traits & TRAIT_LIST:
+        note_fill(core, taker_index)
+    if core.orders[maker_index].traits & TRAIT_LIST:
+        note_fill(core, maker_index)
 
 
 @cython.cfunc
@@ -205,6 +217,8 @@ def fill_at(
     maker_fee: i64
     taker.leaves -= lots
     maker.leaves -= lots
+    if (taker.traits | maker.traits) & TRAIT_LIST:
+        note_legs(core, taker_index, maker_index)
     if taker.is_bid:
         taker_fee = settle_bid(core, taker_index, taker_role, notional, lots)
         maker_fee = settle_ask(core, maker_index, MAKER, notional, lots)

@@ -20,6 +20,7 @@ from engine.kernel.compiled.layout import (
     CorePtr,
     ExtraPtr,
     HoldPtr,
+    OrderListPtr,
     OrderPtr,
     RememberedPtr,
     TermsPtr,
@@ -36,6 +37,7 @@ from engine.kernel.compiled.symbols import (
     ACCOUNT_WORDS,
     BUSINESS_WORDS,
     HOLD_WORDS,
+    LIST_WORDS,
     MAKER,
     ORDER_WORDS,
     TAKER,
@@ -57,6 +59,7 @@ for section, words in (
     (b"BSNS", BUSINESS_WORDS),
     (b"XTRA", TERMS_WORDS),
     (b"WTCH", WATCH_WORDS),
+    (b"LIST", LIST_WORDS),
     (b"HOLD", HOLD_WORDS),
     (b"UFEE", USER_FEES_WORDS),
 ):
@@ -351,4 +354,31 @@ def user_fees_bytes(core: CorePtr) -> bytes:
         words[3] = core.user_fees[index].rates[TAKER]
         words += USER_FEES_WORDS
     sort_by_two_ids(words_of(packed), core.user_fees_top - 1, USER_FEES_WORDS * WORD_BYTES)
+    return packed
+
+
+@cython.cfunc
+def list_bytes(core: CorePtr) -> bytes:
+    """Return order lists by list id."""
+    packed = empty_rows(core.list_table.count, LIST_WORDS)
+    words: WordPtr = words_of(packed)
+    place: u32
+    word: u32
+    for place in range(1, core.list_top):
+        each: OrderListPtr = core.lists + place
+        if not each.list_id:
+            continue
+        words[0] = each.list_id
+        words[1] = core.users[each.user].user_id
+        words[2] = core.markets[each.market].market_id
+        words[3] = each.list_type
+        words[4] = each.leg_count
+        for word in range(3):
+            words[5 + word] = each.legs[word]
+        words[8] = each.is_active
+        words[9] = each.is_loose
+        for word in range(5):
+            words[10 + word] = cython.cast(i64, each.text[word])
+        words += LIST_WORDS
+    sort_by_two_ids(words_of(packed), core.list_table.count, LIST_WORDS * WORD_BYTES)
     return packed

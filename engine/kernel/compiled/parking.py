@@ -14,6 +14,9 @@ from engine.kernel.codes import (
     BIPS,
     INT64_MAX,
     LIMIT_ONLY,
+    OK,
+    ORDER_IN_LIST,
+    ORDER_IS_PARKED,
     PARKED,
     STOP_LOSS,
     STOP_LOSS_LIMIT,
@@ -35,7 +38,7 @@ from engine.kernel.compiled.layout import (
     u32,
 )
 from engine.kernel.compiled.levels import best_level, close_level, level_at
-from engine.kernel.compiled.symbols import NO_KEY, TRAIT_EXTRA
+from engine.kernel.compiled.symbols import NO_KEY, TRAIT_EXTRA, TRAIT_LIST
 
 
 @cython.cfunc
@@ -47,6 +50,19 @@ def wait_of(core: CorePtr, index: u32) -> u32:
     if not core.orders[index].traits & TRAIT_EXTRA:
         return 0
     return extra_of(core, index).wait
+
+
+@cython.cfunc
+@cython.inline
+@cython.nogil
+@cython.exceptval(check=False)
+def bound_refusal(core: CorePtr, index: u32) -> u32:
+    """Whether an order cannot be changed because it waits or belongs to a list."""
+    if not core.orders[index].traits & TRAIT_EXTRA:
+        return OK
+    if extra_of(core, index).wait:
+        return ORDER_IS_PARKED
+    return ORDER_IN_LIST if core.orders[index].traits & TRAIT_LIST else OK
 
 
 @cython.cfunc

@@ -90,6 +90,7 @@ from engine.kernel.compiled.symbols import (
     TRAIT_AMOUNT,
     TRAIT_EXTRA,
     TRAIT_ICEBERG,
+    TRAIT_LIST,
 )
 from engine.kernel.compiled.tables import home_of, insert, next_match
 from engine.kernel.compiled.texts import copy_text, has_text, is_same_text, text_key
@@ -201,6 +202,9 @@ def add_extra(core: CorePtr, command: CommandPtr, index: u32) -> cython.void:
     if command.order_type >= STOP_LOSS:
         extra.stop = command.amount
         extra.delta = command.asset_id
+    if core.placing_list:
+        extra.list_id = core.placing_list
+        core.orders[index].traits |= TRAIT_LIST
     if command.flags & IN_SESSION:
         extra.session_id = open_session(core, command.user_id)
     if command.flags & ICEBERG:
@@ -358,8 +362,8 @@ def accept(core: CorePtr, command: CommandPtr, index: u32, reserve: i64) -> cyth
     terms.quote_account = open_account(core, order.user, market.quote_asset_id)
     order.reserved = reserve
     lock(core, held_account(core, index), reserve)
-    is_parked: cython.bint = command.order_type >= STOP_LOSS
-    if command.flags or command.spare or is_parked:
+    is_parked: cython.bint = command.order_type >= STOP_LOSS or core.placing_pending != 0
+    if command.flags or command.spare or is_parked or core.placing_list:
         add_extra(core, command, index)
     if order.traits:
         emit_terms(core, index, command)

@@ -20,6 +20,7 @@ from engine.kernel.codes import (
     OK,
     OPERATOR,
     PLACE,
+    PLACE_LIST,
     QUOTE,
     REDUCE,
     REPLACE,
@@ -37,6 +38,7 @@ from engine.kernel.compiled.events import emit_replayed
 from engine.kernel.compiled.forms import place_form
 from engine.kernel.compiled.gates import owner_refusal
 from engine.kernel.compiled.layout import CommandPtr, CorePtr, RememberedPtr, UserPtr, u32, u64
+from engine.kernel.compiled.lists import list_form, place_list
 from engine.kernel.compiled.lookups import find_market, find_order, find_user
 from engine.kernel.compiled.memory import reserve_window
 from engine.kernel.compiled.placing import place
@@ -71,8 +73,8 @@ def apply_order_command(core: CorePtr, command: CommandPtr) -> u32:
     if command.kind == QUOTE:
         if command.stp > DECREMENT:
             return MALFORMED
-    elif command.kind == PLACE:
-        reason = place_form(command)
+    elif command.kind in (PLACE, PLACE_LIST):
+        reason = place_form(command) if command.kind == PLACE else list_form(command)
         if reason:
             return reason
     else:
@@ -155,6 +157,8 @@ def handle(core: CorePtr, command: CommandPtr, user: u32, index: u32) -> u32:
         return quote(core, command, user)
     if command.kind == REPLACE:
         return replace(core, command, user, index)
+    if command.kind == PLACE_LIST:
+        return place_list(core, command, user)
     if command.kind == CANCEL_ALL:
         return mass_cancel(core, command)
     return handle_end(core, command, user, index)

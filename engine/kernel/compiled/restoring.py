@@ -55,6 +55,7 @@ from engine.kernel.compiled.layout import (
     HoldPtr,
     Market,
     MarketPtr,
+    OrderListPtr,
     OrderPtr,
     RememberedPtr,
     TermsPtr,
@@ -68,6 +69,7 @@ from engine.kernel.compiled.layout import (
 )
 from engine.kernel.compiled.levels import enqueue, reserve_section, side_of
 from engine.kernel.compiled.listing import upper_bound
+from engine.kernel.compiled.lists import find_list, reserve_lists, take_list
 from engine.kernel.compiled.lookups import find_asset, find_market, find_order, find_user
 from engine.kernel.compiled.memory import (
     business_slot,
@@ -94,12 +96,14 @@ from engine.kernel.compiled.symbols import (
     GATE_SUSPENDED,
     HOLD_WORDS,
     HOUSE,
+    LIST_WORDS,
     MAKER,
     NO_KEY,
     ORDER_WORDS,
     TAKER,
     TERMS_WORDS,
     TRAIT_EXTRA,
+    TRAIT_LIST,
     USER_FEES_WORDS,
     USER_WORDS,
     WATCH_WORDS,
@@ -432,6 +436,8 @@ def restore_terms(core: CorePtr, packed: bytes, parked_count: u64) -> object:
         extra.expire = words[7]
         extra.session_id = words[8]
         extra.list_id = words[9]
+        if extra.list_id:
+            core.orders[index].traits |= TRAIT_LIST
         if words[10]:
             begin_iceberg(core, index, words[10])
             extra.shown = words[11]
@@ -467,6 +473,39 @@ def restore_wait(core: CorePtr, index: u32) -> cython.bint:
             return False
         wait_for_stop(core, index)
     return True
+
+
+@cython.cfunc
+def restore_lists(core: CorePtr, packed: bytes) -> object:
+    count: u64 = row_count_of(packed, LIST_WORDS)
+    words: WordPtr = rows_at(packed)
+    if not reserve_lists(core, count + 1):
+        raise MemoryError(f"no memory for {count} lists")
+    place: u64
+    word: u32
+    for place in range(count):
+        user: u32 = find_user(core, words[1])
+        market: u32 = find_market(core, cython.cast(u32, words[2]))
+        if not user or not market or find_list(core, words[0]):
+            raise refuse_row("order lists", place)
+        each: OrderListPtr = take_list(core, words[0])
+        each.user = user
+        each.market = market
+        each.list_type = cython.cast(u8, words[3])
+        each.leg_count = cython.cast(u8, words[4])
+        for word in range(3):
+            each.legs[word] = words[5 + word]
+        each.is_active = words[8] != 0
+        each.is_loose = words[9] != 0
+        for word in range(5):
+            each.text[word] = cython.cast(u64, words[10 + word])
+        words += LIST_WORDS
+    extra: u32
+    for extra in range(1, core.extra_top):
+        list_id = core.extras[extra].list_id if core.extras[extra].order else 0
+        if list_id and not find_list(core, list_id):
+            raise state.StateError(f"an order is of list {list_id}, which is not there")
+    return None
 
 
 @cython.cfunc

@@ -48,6 +48,7 @@ from engine.kernel.compiled.layout import (
     u64,
 )
 from engine.kernel.compiled.levels import enqueue, reserve_section, side_of
+from engine.kernel.compiled.lists import part_from_list, settle_lists
 from engine.kernel.compiled.lookups import find_market
 from engine.kernel.compiled.matching import end_order, is_crossing, match, survey
 from engine.kernel.compiled.memory import reserve_events, reserve_levels
@@ -63,7 +64,7 @@ from engine.kernel.compiled.placing import (
     is_within_price_filter,
     lacks_room,
 )
-from engine.kernel.compiled.symbols import EVENTS_PER_COMMAND, TRAIT_AMOUNT
+from engine.kernel.compiled.symbols import EVENTS_PER_COMMAND, TRAIT_AMOUNT, TRAIT_LIST
 
 
 @cython.cfunc
@@ -172,11 +173,13 @@ def worst_price(market: MarketPtr, stop: i64, delta: u32) -> i64:
 def run_due(core: CorePtr, most: u64) -> u64:
     """Run up to so many due orders, those included that they make due; return how many."""
     count: u64 = 0
+    settle_lists(core)
     while core.due_markets and count < most:
         index: u32 = next_due(core)
         if not index:
             break
         trigger_order(core, index)
+        settle_lists(core)
         if core.is_out_of_memory:
             break
         count += 1
@@ -195,6 +198,8 @@ def trigger_order(core: CorePtr, index: u32) -> cython.void:
         return
     order: OrderPtr = core.orders + index
     unpark(core, index)
+    if order.traits & TRAIT_LIST:
+        part_from_list(core, index)
     if not order.price:
         order.ceiling = 0  # what it holds is a fixed sum from now on
     emit_changed(core, ORDER_TRIGGERED, order, 0, 0, OK)

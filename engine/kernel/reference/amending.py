@@ -25,6 +25,7 @@ from engine.kernel.reference.fees import bid_hold
 from engine.kernel.reference.icebergs import fit_shown, tranches
 from engine.kernel.reference.matching import end_order, fit_reserve, match
 from engine.kernel.reference.model import Order, User
+from engine.kernel.reference.parking import bound_refusal
 from engine.kernel.reference.placing import entry_refusal
 from engine.kernel.reference.requests import apply_once
 from engine.proto.records import INT64_MAX, NO_REQUEST_ID, Reason
@@ -57,8 +58,8 @@ def _amend(x: Exchange, user: User, fields: Fields) -> int:
         return Reason.UNKNOWN_MARKET
     if order is None or order.user is not user or order.market is not market:
         return Reason.UNKNOWN_ORDER
-    if order.extra and order.extra.wait:
-        return Reason.ORDER_IS_PARKED
+    if order.extra and bound_refusal(order):
+        return bound_refusal(order)
     price, quantity = fields[10] or order.price, fields[11] or order.quantity
     terms = _Terms(price, quantity, order.leaves + quantity - order.quantity)
     if price < 0 or quantity < 0:

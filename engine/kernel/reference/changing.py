@@ -35,6 +35,7 @@ from engine.kernel.reference.fees import bid_hold
 from engine.kernel.reference.icebergs import fit_shown
 from engine.kernel.reference.matching import end_order, fit_reserve, match, take_out
 from engine.kernel.reference.model import Order, User
+from engine.kernel.reference.parking import bound_refusal
 from engine.kernel.reference.placing import entry_refusal
 from engine.kernel.reference.requests import apply_once
 from engine.proto.records import INT64_MAX, NO_REQUEST_ID, Reason
@@ -98,6 +99,8 @@ def _change(x: Exchange, user: User, fields: Fields) -> int:
 
 def _reduce(x: Exchange, order: Order, lots: int) -> int:
     """Take lots off an order, which keeps its place in the queue."""
+    if order.extra and order.extra.list_id:
+        return Reason.ORDER_IN_LIST
     if lots <= 0:
         return Reason.INVALID_QUANTITY
     if lots >= order.leaves:
@@ -142,8 +145,8 @@ def _move(
     order = x.orders[order_id]
     if order.user is not user or order.market is not market:
         return Reason.UNKNOWN_ORDER
-    if order.extra and order.extra.wait:
-        return Reason.ORDER_IS_PARKED
+    if order.extra and bound_refusal(order):
+        return bound_refusal(order)
     if not market.price_min <= price <= market.price_max or price <= 0:
         return Reason.INVALID_PRICE if price <= 0 else Reason.PRICE_FILTER
     prices = order.opposite.prices

@@ -39,6 +39,7 @@ from engine.proto.records import (
     TEXT_BYTES,
     Command,
     CommandType,
+    ListType,
     Reason,
     SessionState,
     UserStatus,
@@ -49,6 +50,7 @@ Fields = tuple[Any, ...]  # a command unpacked, in the order of `records.Command
 NO_TEXT: Final = bytes(TEXT_BYTES)
 _ZEROS: Final = COMMAND.unpack(bytes(COMMAND.size))
 _MARKET_STATES: Final = frozenset(map(int, SETTABLE))
+_LIST_TYPES: Final = frozenset(map(int, ListType))
 _USER_STATUSES: Final = frozenset(map(int, UserStatus))
 _PADDED: Final = re.compile(rb"[a-zA-Z0-9\-_.:/]{0,%d}\0+" % CLIENT_ORDER_ID_CHARS_MAX).fullmatch
 _CODE: Final = re.compile(rb"[A-Z0-9]{1,%d}\0+" % ASSET_CODE_CHARS_MAX).fullmatch
@@ -141,6 +143,10 @@ def _is_session_state(fields: Fields) -> bool:
     return fields[11] in (SessionState.OPEN, SessionState.CLOSED)
 
 
+def _is_list(fields: Fields) -> bool:
+    return fields[2] in _LIST_TYPES and _PADDED(fields[16]) is not None
+
+
 def _has_reference(fields: Fields) -> bool:
     return _PADDED(fields[16]) is not None
 
@@ -148,6 +154,7 @@ def _has_reference(fields: Fields) -> bool:
 _MORE: Final[dict[int, Callable[[Fields], bool]]] = {
     CommandType.SET_MARKET_STATE: _is_market_state,
     CommandType.SET_USER_STATUS: _is_user_status,
+    CommandType.PLACE_LIST: _is_list,
     CommandType.SET_SESSION: _is_session_state,
     CommandType.DEPOSIT: _has_reference,
     CommandType.WITHDRAW: _has_reference,

@@ -6,7 +6,7 @@ Invariant: `event_seq` rises by one with each event put on `out`, and nothing el
 from __future__ import annotations
 
 from struct import Struct
-from typing import Final
+from typing import Any, Final
 
 from engine.kernel.codes import (
     OK,
@@ -14,12 +14,11 @@ from engine.kernel.codes import (
     ORDER_TERMS,
     PARKED,
     REQUEST_REPLAYED,
-    STOP_LOSS,
 )
 from engine.kernel.limits import Limits
 from engine.kernel.reference.checks import Fields
 from engine.kernel.reference.icebergs import fit_shown
-from engine.kernel.reference.model import Account, Asset, Market, Order, User
+from engine.kernel.reference.model import Account, Asset, Market, Order, OrderList, User
 from engine.kernel.reference.timers import Watch
 from engine.kernel.state import BusinessRow, HoldRow
 from engine.proto.records import (
@@ -52,7 +51,9 @@ class Exchange:
         "is_killed",
         "last_order_id",
         "limits",
+        "lists",
         "markets",
+        "noted",
         "open_texts",
         "orders",
         "out",
@@ -86,6 +87,8 @@ class Exchange:
         self.business: dict[bytes, BusinessRow] = {}
         self.draft: list[Fields] = []
         self.due_run_at = 0  # the last command before which due orders ran
+        self.lists: dict[int, OrderList] = {}
+        self.noted: set[int] = set()  # ids of lists to be settled behind the command
         self.due: dict[int, Order] = {}
         self.timers: list[tuple[int, int, int]] = []
         self.watches: dict[int, Watch] = {}
@@ -113,6 +116,12 @@ class Exchange:
             )
         )
 
+    def new_list(self, *content: Any) -> OrderList:
+        """Take in an order list."""
+        made = OrderList(*content)
+        self.lists[made.list_id] = made
+        return made
+
     def emit_accepted(self, order: Order, bound: int, terms: int) -> None:
         """Append an ORDER_ACCEPTED, behind an ORDER_TERMS if there is more to say.
 
@@ -127,7 +136,7 @@ class Exchange:
                 self.command_seq,
                 self.time_us,
                 ORDER_ACCEPTED,
-                order.is_bid | (PARKED if order.order_type >= STOP_LOSS else 0),
+                order.is_bid | (PARKED if order.extra and order.extra.wait else 0),
                 OK,
                 order.market.market_id,
                 order.order_id,

@@ -27,6 +27,7 @@ from engine.kernel.reference.changing import apply_change, apply_move
 from engine.kernel.reference.checks import Fields
 from engine.kernel.reference.drafts import LEG_TYPES
 from engine.kernel.reference.exchange import Exchange
+from engine.kernel.reference.lists import apply_place_list
 from engine.kernel.reference.model import Asset, Market, Order
 from engine.kernel.reference.placing import apply_place, apply_place_leg
 from engine.kernel.reference.quoting import apply_quote
@@ -72,6 +73,8 @@ def _handler_of(kind: int) -> Callable[[Exchange, Fields], int]:
         return apply_change
     if kind in (CommandType.TICK, CommandType.SET_DEADMAN, CommandType.SET_SESSION):
         return apply_timing
+    if kind == CommandType.PLACE_LIST:
+        return apply_place_list
     return apply_admin if kind in FORMS else _refuse_unknown
 
 
@@ -156,7 +159,7 @@ class ReferenceKernel:
                     fields[15],
                     fields[16],
                 )
-            if due:
+            if due or x.noted:
                 run_due(x, TRIGGERS_PER_COMMAND_MAX)
         events = b"".join(x.out)
         x.out.clear()

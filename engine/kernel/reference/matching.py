@@ -13,6 +13,7 @@ from engine.kernel.codes import (
     EXPIRE_MAKER,
     EXPIRE_TAKER,
     MAKER_DONE,
+    OCO,
     OK,
     ORDER_EXPIRED,
     ORDER_PREVENTED,
@@ -54,6 +55,18 @@ def forget(x: Exchange, order: Order) -> None:
             x.open_texts.discard((order.user.user_id, order.text))
         if order.extra:
             disarm_expiry(x, order)
+    if order.extra and order.extra.list_id:
+        x.noted.add(order.extra.list_id)
+
+
+def note_fill(x: Exchange, order: Order, list_id: int) -> None:
+    """Note that a leg of a list has traded."""
+    each = x.lists[list_id]
+    if each.list_type != OCO and order.order_id == each.legs[0]:
+        each.is_filled = each.is_filled or not order.leaves
+    else:
+        each.has_traded = True
+    x.noted.add(list_id)
 
 
 def take_out(x: Exchange, order: Order) -> int:
@@ -85,6 +98,8 @@ def _decrement(x: Exchange, taker: Order, maker: Order) -> None:
         was_shown = min(order.shown, order.leaves) if is_shown else 0
         order.leaves -= lots
         fit_reserve(order)
+        if order.extra and order.extra.list_id and order.leaves:
+            note_fill(x, order, order.extra.list_id)
         if order is maker:
             refilled = use_shown(maker, lots)
         fit_shown(order)
@@ -141,6 +156,9 @@ def fill_at(
     taker.leaves -= lots
     maker.leaves -= lots
     refilled = use_shown(maker, lots) if maker.extra else 0
+    for order in (maker, taker):
+        if order.extra and order.extra.list_id:
+            note_fill(x, order, order.extra.list_id)
     notional = lots * price * market.tick_lot_atoms
     bid_role, ask_role = (taker_role, MAKER) if taker.is_bid else (MAKER, taker_role)
     bid, ask = (taker, maker) if taker.is_bid else (maker, taker)

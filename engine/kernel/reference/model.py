@@ -272,6 +272,43 @@ class Market:
         self.quantity_max = filters.max_quantity_lots or INT64_MAX
 
 
+class OrderList:
+    """Orders that belong together; `legs` are order ids (see `state.ListRow`)."""
+
+    __slots__ = (
+        "has_traded",
+        "is_active",
+        "is_filled",
+        "is_loose",
+        "legs",
+        "list_id",
+        "list_type",
+        "market",
+        "text",
+        "user",
+    )
+
+    def __init__(
+        self,
+        list_id: int,
+        user: User,
+        market: Market,
+        list_type: int,
+        legs: list[int],
+        text: bytes,
+    ) -> None:
+        self.list_id = list_id
+        self.user = user
+        self.market = market
+        self.list_type = list_type
+        self.legs = legs
+        self.text = text
+        self.is_active = False
+        self.is_loose = False
+        self.is_filled = False  # its working leg; acted upon in the same command
+        self.has_traded = False  # a leg of its OCO; likewise
+
+
 class Extra:
     """What few orders have: a life or a trigger of their own (see `state.TermsRow`)."""
 

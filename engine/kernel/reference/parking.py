@@ -14,6 +14,9 @@ from engine.kernel.codes import (
     BIPS,
     INT64_MAX,
     LIMIT_ONLY,
+    OK,
+    ORDER_IN_LIST,
+    ORDER_IS_PARKED,
     PARKED,
     STOP_LOSS,
     STOP_LOSS_LIMIT,
@@ -26,6 +29,14 @@ from engine.kernel.codes import (
 if TYPE_CHECKING:
     from engine.kernel.reference.exchange import Exchange
     from engine.kernel.reference.model import Extra, Market, Order
+
+
+def bound_refusal(order: Order) -> int:
+    """Whether an order cannot be changed because it waits or belongs to a list."""
+    extra = order.extra
+    if extra is None or not (extra.wait or extra.list_id):
+        return OK
+    return ORDER_IS_PARKED if extra.wait else ORDER_IN_LIST
 
 
 def is_rising(order: Order) -> bool:

@@ -28,6 +28,7 @@ from engine.kernel.codes import (
     STOP_LOSS_LIMIT,
     TAKE_PROFIT_LIMIT,
     TRAILING_DELTA_BIPS_MAX,
+    WAIT_STOP,
 )
 from engine.kernel.reference.checks import NO_TEXT, Fields, place_form
 from engine.kernel.reference.drafts import take_leg
@@ -111,8 +112,8 @@ def _place_now(x: Exchange, user: User, fields: Fields) -> int:
         return Reason.CAPACITY
     order.base, order.quote = accounts
     bound = order.ceiling or (0 if order_type == MARKET else budget)
-    _accept(x, order, reserve, bound, order_type | tif << 8)
-    _enter_book(x, order, tif, budget)
+    accept(x, order, reserve, bound, order_type | tif << 8)
+    enter_book(x, order, tif, budget)
     return OK
 
 
@@ -148,9 +149,10 @@ def _place_stop(x: Exchange, user: User, fields: Fields) -> int:
     if reason:
         return reason
     order.base, order.quote = x.open_accounts(market, user.user_id)
-    _accept(x, order, reserve, order.ceiling, fields[2] | fields[3] << 8)
-    enter_index(x, order)
     assert order.extra
+    order.extra.wait = WAIT_STOP
+    accept(x, order, reserve, order.ceiling, fields[2] | fields[3] << 8)
+    enter_index(x, order)
     park(x, order, order.extra)
     arm_expiry(x, order)
     return OK
@@ -173,6 +175,25 @@ def _stop_filter_refusal(x: Exchange, order: Order, fields: Fields) -> int:
     if _first_reserve(order, 0) > INT64_MAX or value > INT64_MAX:
         return Reason.OVERFLOW
     return Reason.NOTIONAL if 0 < value < market.notional_min else OK
+
+
+def draft_listed(x: Exchange, user: User, fields: Fields, list_id: int) -> Order:
+    """Make the order of a leg that is checked."""
+    market = x.markets[fields[6]]
+    order = _draft(market, user, fields)
+    _add_extra(x, order, fields)
+    assert order.extra
+    order.extra.list_id = list_id
+    if fields[2] >= STOP_LOSS:
+        order.extra.stop_price, order.extra.delta_bips = fields[12], fields[7]
+        if order.is_bid and not order.price:
+            order.ceiling = _worst_price(market, fields[12], fields[7])
+    return order
+
+
+def full_hold(order: Order) -> int:
+    """Return what a leg must hold to trade all of it."""
+    return _first_reserve(order, 0)
 
 
 def _stop_refusal(order: Order, stop_price: int, delta_bips: int) -> int:
@@ -223,7 +244,7 @@ def _value_refusal(order: Order, budget: int, reserve: int) -> int:
     return Reason.NOTIONAL if notional < market.notional_min else OK
 
 
-def _accept(x: Exchange, order: Order, reserve: int, bound: int, terms: int) -> None:
+def accept(x: Exchange, order: Order, reserve: int, bound: int, terms: int) -> None:
     """Lock what the order holds and say that it is in."""
     (order.quote if order.is_bid else order.base).reserve(reserve)
     order.reserved = reserve
@@ -307,7 +328,7 @@ def _first_reserve(order: Order, budget: int) -> int:
     return bid_hold(order, order.hold_price, order.quantity)
 
 
-def _enter_book(x: Exchange, order: Order, tif: int, budget: int) -> None:
+def enter_book(x: Exchange, order: Order, tif: int, budget: int) -> None:
     """Match an accepted order as its type says, then rest or expire what is left."""
     if tif == FOK and survey(order, order.price).lots < order.quantity:
         end_order(x, order, ORDER_EXPIRED, reason=Reason.TIME_IN_FORCE)

@@ -29,6 +29,7 @@ from engine.kernel.state import (
     BusinessRow,
     HoldRow,
     KillRow,
+    ListRow,
     MarketRow,
     OrderRow,
     PackedState,
@@ -173,6 +174,11 @@ def _restore_times(x: Exchange, state: PackedState) -> None:
             raise StateError("an order is parked without a word why")
     for watch in state.rows(b"WTCH"):
         _restore_watch(x, watch)
+    for row in state.rows(b"LIST"):
+        _restore_list(x, row)
+    for order in x.orders.values():
+        if order.extra and order.extra.list_id and order.extra.list_id not in x.lists:
+            raise StateError(f"order {order.order_id} is of a list that is not there")
 
 
 def _restore_order(x: Exchange, row: OrderRow, *, is_parked: bool) -> None:
@@ -217,6 +223,13 @@ def _restore_terms(x: Exchange, row: TermsRow) -> None:
     if extra.wait == WAIT_DUE:
         x.due[order.order_id] = order
     arm_expiry(x, order)
+
+
+def _restore_list(x: Exchange, row: ListRow) -> None:
+    user, market = x.users[row.user_id], x.markets[row.market_id]
+    legs = list(row[5 : 5 + row.leg_count])
+    each = x.new_list(row.list_id, user, market, row.list_type, legs, row.text)
+    each.is_active, each.is_loose = bool(row.is_active), bool(row.is_loose)
 
 
 def _restore_watch(x: Exchange, row: WatchRow) -> None:

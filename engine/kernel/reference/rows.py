@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from engine.kernel.reference.exchange import Exchange
-from engine.kernel.reference.model import Extra, Market, Order, User
+from engine.kernel.reference.model import Extra, Market, Order, OrderList, User
 from engine.kernel.reference.timers import Watch
 from engine.kernel.state import (
     AccountRow,
@@ -13,6 +13,7 @@ from engine.kernel.state import (
     DraftRow,
     HeadRow,
     KillRow,
+    ListRow,
     MarketRow,
     OrderRow,
     QuoteRow,
@@ -76,6 +77,7 @@ def state_sections(x: Exchange) -> Iterator[tuple[int, Iterable[tuple[int | byte
         len(x.user_fees),
         (UserFeesRow(*key, *rates) for key, rates in sorted(x.user_fees.items())),
     )
+    yield len(x.lists), (_list_row(each) for _, each in sorted(x.lists.items()))
 
 
 def _asset_rows(x: Exchange, touched: set[int]) -> Iterator[AssetRow]:
@@ -145,6 +147,22 @@ def _watch_row(user_id: int, watch: Watch) -> WatchRow:
         watch.session_state,
         watch.grace_ms,
         watch.session_due,
+    )
+
+
+def _list_row(each: OrderList) -> ListRow:
+    return ListRow(
+        each.list_id,
+        each.user.user_id,
+        each.market.market_id,
+        each.list_type,
+        len(each.legs),
+        each.legs[0],
+        each.legs[1],
+        each.legs[2] if len(each.legs) > 2 else 0,
+        int(each.is_active),
+        int(each.is_loose),
+        each.text,
     )
 
 

@@ -69,7 +69,8 @@ def event_bound(x: Exchange) -> int:
         if order.extra and order.is_iceberg
     )
     parked = sum(len(market.parked) for market in x.markets.values())
-    return 2 * (len(x.orders) + more + len(x.watches)) + PARKED_EVENTS * parked
+    several = len(x.orders) + more + len(x.watches) + len(x.lists)
+    return 2 * several + PARKED_EVENTS * parked
 
 
 def arm_expiry(x: Exchange, order: Order) -> None:

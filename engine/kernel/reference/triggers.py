@@ -11,43 +11,45 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from engine.kernel.codes import (
-    FOK,
-    GTC,
-    GTD,
     ORDER_EXPIRED,
     ORDER_REDUCED,
     ORDER_TRIGGERED,
     SLIPPAGE,
-    TIME_IN_FORCE,
 )
-from engine.kernel.reference.matching import end_order, match
+from engine.kernel.reference.lists import part_from_list, settle_lists
+from engine.kernel.reference.matching import end_order
 from engine.kernel.reference.parking import next_due, unpark
+from engine.kernel.reference.running import run_order
 from engine.kernel.reference.survey import survey
 
 if TYPE_CHECKING:
     from engine.kernel.reference.exchange import Exchange
-    from engine.kernel.reference.model import Extra, Order
+    from engine.kernel.reference.model import Order
 
 
 def run_due(x: Exchange, most: int) -> bool:
     """Run up to so many due orders, those included that they make due; whether any ran."""
     count = 0
+    settle_lists(x)
     while x.due and count < most:
         order = next_due(x)
         if order is None:
             break
         _trigger(x, order)
+        settle_lists(x)
         count += 1
     return count > 0
 
 
 def _trigger(x: Exchange, order: Order) -> None:
     unpark(x, order)
+    assert order.extra
+    if order.extra.list_id:
+        part_from_list(x, order, order.extra.list_id)
     is_limit = order.price != 0
     if not is_limit:
         order.ceiling = 0  # what it holds is a fixed sum from now on
     x.emit_changed(ORDER_TRIGGERED, order, 0, 0)
-    assert order.extra
     if not is_limit and order.is_bid and not _fit_into_hold(x, order):
         return
     run_order(x, order, order.extra)
@@ -71,19 +73,3 @@ def _fit_into_hold(x: Exchange, order: Order) -> bool:
     order.leaves = paid
     x.emit_changed(ORDER_REDUCED, order, removed, 0, SLIPPAGE)
     return True
-
-
-def run_order(x: Exchange, order: Order, extra: Extra) -> None:
-    """Let an open order that was parked meet the book, and rest or expire as its terms say."""
-    tif = extra.time_in_force
-    if tif == FOK and survey(order, order.price).lots < order.leaves:
-        end_order(x, order, ORDER_EXPIRED, reason=TIME_IN_FORCE)
-        return
-    if order.opposite.is_within(order.price):
-        match(x, order)
-        if not order.leaves:
-            return
-    if tif in (GTC, GTD):
-        order.side.add(order)
-    else:
-        end_order(x, order, ORDER_EXPIRED, reason=TIME_IN_FORCE)

@@ -37,12 +37,14 @@ from tests.property.kernel.care import (
 )
 from tests.property.kernel.flow_controls import control_sequence
 from tests.property.kernel.flow_funds import hold_sequence, transfer_sequence, user_fees_command
+from tests.property.kernel.flow_lists import list_sequence
 from tests.property.kernel.flow_timing import TIMING_SHARE, timing_command, with_life
 from tests.property.kernel.flow_triggers import with_stop
 
 EXTREMES: Final = (0, -1, 1, 2**62, INT64_MAX, -(2**63))
 LIMITS: Final = Limits(open_orders_max=150, accounts_max=30, users_max=9, business_ids_max=2_000)
 MARKETS: Final = (1, 2, 3, 4)
+LIST_SHARE: Final = 0.4  # of the sequences
 STATES: Final = (
     MarketState.TRADING,
     MarketState.CANCEL_ONLY,
@@ -182,6 +184,8 @@ class Flow:
 
     def _sequence(self) -> list[Command]:
         """Commands that belong together, which are sent one after the other."""
+        if self._random.random() < LIST_SHARE:
+            return self._list()
         draw = self._random.random()
         if draw < 0.3:
             return transfer_sequence(self._random, self._request_id(often=True))
@@ -195,6 +199,20 @@ class Flow:
             return []
         between = [self._command() for _ in range(self._random.randrange(8))]
         return control_sequence(self._random, between)
+
+    def _list(self) -> list[Command]:
+        sender = self._random.choice(MARKETS), self._user()
+        request_id = self._request_id(often=False)
+        commands = list_sequence(
+            self._random, sender, self._prices, self._next_order_id, request_id
+        )
+        for leg in commands[:-1]:
+            self._placed[leg.order_id] = leg
+        return commands
+
+    def _next_order_id(self) -> int:
+        self._order_id += 1
+        return self._order_id
 
     def _replace(self) -> list[Command]:
         leg = self._place()._replace(type=CommandType.PLACE_LEG)

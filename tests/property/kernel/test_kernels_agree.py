@@ -33,15 +33,10 @@ PARTS = ("compiled", "reference")
 NUMBERS_ONLY_EVENTS = {
     EventType.MARKET_LIMITS_SET,
     EventType.RATE_LIMIT_SET,
-    EventType.LIST_ACCEPTED,
-    EventType.LIST_ENDED,
     EventType.MARKET_BANDS_SET,
 }
 NUMBERS_ONLY_REASONS = set(Reason) & {
     *range(49, 54),
-    Reason.LIST,
-    Reason.INVALID_LIST,
-    Reason.ORDER_IN_LIST,
     81,
     *range(83, 84),
     *range(87, 100),
