@@ -11,6 +11,7 @@ books are the kernel's. On others it may do anything but leave its memory.
 import cython
 from cython.cimports.cpython.buffer import PyBUF_SIMPLE, PyBuffer_Release, PyObject_GetBuffer
 from cython.cimports.cpython.bytes import PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cython.cimports.libc.string import memset
 from cython.cimports.posix.time import CLOCK_MONOTONIC, clock_gettime, timespec
 
 from engine.kernel.codes import (
@@ -146,6 +147,7 @@ def place_in_book(core: CorePtr, command: CommandPtr, market: u32, tick_lot: i64
         index = core.order_top
         core.order_top += 1
     order: OrderPtr = core.orders + index
+    memset(order, 0, cython.sizeof(order[0]))
     order.order_id = command.order_id
     order.price = command.price
     order.leaves = command.quantity
@@ -227,13 +229,9 @@ class CompiledBook:
             if not reserve_markets(core):
                 raise MemoryError("no memory for one more market")
             market: MarketPtr = core.markets + core.market_top
+            memset(market, 0, cython.sizeof(market[0]))
             market.market_id = market_id
-            side: cython.int
-            for side in range(2):
-                market.sides[side].sections = cython.NULL
-                market.sides[side].section_count = 0
-                market.sides[side].section_capacity = 0
-                market.sides[side].best_key = NO_KEY
+            market.sides[0].best_key = market.sides[1].best_key = NO_KEY
             core.market_of_id[market.market_id] = core.market_top
             core.market_top += 1
 
