@@ -19,6 +19,12 @@ export function toAtoms(text, decimals) {
   return BigInt(whole + kept.padEnd(decimals, "0"));
 }
 
+/** `toAtoms` of what may be negative: the rate of a maker who is paid. */
+export function signedAtoms(text, decimals) {
+  const isNegative = typeof text === "string" && text.startsWith("-");
+  return isNegative ? -toAtoms(text.slice(1), decimals) : toAtoms(text, decimals);
+}
+
 /** Atoms as decimal text with no zero that says nothing. */
 export function fromAtoms(atoms, decimals) {
   const sign = atoms < 0n ? "-" : "";
@@ -85,5 +91,5 @@ export function percent(change, open) {
 
 /** A fraction such as a fee rate in percent: "0.001" is "0.1". */
 export function asPercent(fraction) {
-  return fromAtoms(toAtoms(fraction, 18), 16);
+  return fromAtoms(signedAtoms(fraction, 18), 16);
 }

@@ -5,9 +5,10 @@ import { notionalOf } from "./terms.js";
 
 const PPM = 1_000_000n;
 
-/** amount x rate / 10^6, rounded up. */
+/** amount x rate / 10^6: a fee is rounded up, a rebate (a negative rate) towards zero. */
 export function ceilPpm(amount, rate) {
-  return (amount * rate + PPM - 1n) / PPM;
+  const product = amount * rate;
+  return product < 0n ? product / PPM : (product + PPM - 1n) / PPM;
 }
 
 /** Which asset a side's fee is taken from. */

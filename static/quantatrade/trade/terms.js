@@ -1,6 +1,6 @@
 // What a market lets in and on which terms, in the engine's units: ticks, lots, atoms, all BigInt.
 
-import { DecimalError, decimalsOf, fromAtoms, toAtoms } from "./decimal.js";
+import { DecimalError, decimalsOf, fromAtoms, signedAtoms, toAtoms } from "./decimal.js";
 
 const MODELS = { RECEIVED_ASSET: "received", QUOTE_ASSET: "quote", QUOTE_PER_LOT: "per_lot" };
 const INT64_MAX = 2n ** 63n - 1n;
@@ -60,8 +60,8 @@ function withTerms(terms, stated) {
   return Object.freeze({
     ...terms,
     ...stated,
-    makerRate: toAtoms(stated.makerFee, feeDecimals),
-    takerRate: toAtoms(stated.takerFee, feeDecimals),
+    makerRate: signedAtoms(stated.makerFee, feeDecimals),
+    takerRate: signedAtoms(stated.takerFee, feeDecimals),
   });
 }
 

@@ -35,6 +35,16 @@ OUTLOOK = """(m, { market, cases }) => {
 }"""
 
 
+def test_a_rebate_is_paid_to_the_maker_and_rounded_towards_zero(modules: Modules) -> None:
+    market = listed(**fee_texts("QUOTE_ASSET", -150, 500))
+    body = """(m, market) => {
+        const terms = m.termsOf(market);
+        const paid = (notional) => m.feeOf(terms, "ASK", terms.makerRate, 1n, notional);
+        return [terms.makerRate, paid(9_999n), paid(10_000n), paid(-0n), paid(6_666n)];
+    }"""
+    assert modules.run("terms fees", body, market) == ["-150", "-1", "-1", "0", "0"]
+
+
 def fee_texts(basis: str, maker: int, taker: int) -> dict[str, str]:
     places = 6  # millionths of what it is taken from, or atoms of quote
     texts = {"maker_fee": f"{maker / 10**places:.6f}", "taker_fee": f"{taker / 10**places:.6f}"}
