@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from apps.core.amounts import atoms_text
 from apps.markets.grid import price_text, quantity_text
@@ -20,7 +20,7 @@ from apps.realtime.encoding import time_text
 from apps.realtime.limits import RealtimeLimits
 from apps.trading.orders import conditions_of
 from apps.trading.types import NO_CONDITIONS, ORDER_EFFECTS, Conditions
-from engine.client import Balances, OpenOrders
+from engine.client import Balances, OpenOrder, OpenOrders
 from engine.proto.records import (
     EventBody,
     EventFlag,
@@ -36,6 +36,10 @@ from engine.proto.records import (
     StpMode,
     TimeInForce,
     Trade,
+)
+
+_GTC_TYPES: Final = frozenset(
+    map(int, (OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT))
 )
 
 
@@ -153,11 +157,18 @@ class UserFeed:
                 market=self._markets[order.market_id],
                 side=Side(order.side),
                 order_type=OrderType(order.order_type).name,
-                time_in_force=_resting_time_in_force(order.order_type),
+                time_in_force=_time_in_force(order),
                 client_order_id=order.client_order_id or None,
                 price_ticks=order.price_ticks,
                 quantity_lots=order.quantity_lots,
                 leaves_lots=order.leaves_lots,
+                is_parked=bool(order.wait),
+                conditions=Conditions(
+                    stop_price_ticks=order.stop_price_ticks,
+                    trailing_bips=order.delta_bips,
+                    expires_us=order.expire_time_us,
+                    list_id=order.list_id,
+                ),
             )
             for order in answer.orders
             if order.market_id in self._markets
@@ -317,9 +328,13 @@ def _side(header: EventHeader) -> Side:
     return Side.BID if header.flags & EventFlag.BID else Side.ASK
 
 
-def _resting_time_in_force(order_type: int) -> str:
-    is_maker = order_type == OrderType.LIMIT_MAKER
-    return (TimeInForce.NONE if is_maker else TimeInForce.GTC).name
+def _time_in_force(order: OpenOrder) -> str | None:
+    """Return what the engine's list says of it; None where it says nothing."""
+    if order.expire_time_us:
+        return TimeInForce.GTD.name
+    if order.wait:
+        return None  # what it will be once it has triggered
+    return (TimeInForce.GTC if order.order_type in _GTC_TYPES else TimeInForce.NONE).name
 
 
 def _resting_status(order: OwnOrder) -> str:

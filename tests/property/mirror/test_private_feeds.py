@@ -52,9 +52,16 @@ class Copy:
             del self.orders[order["order_id"]]
 
     @property
-    def told(self) -> dict[int, tuple[str, str, str | None]]:
+    def told(self) -> dict[int, tuple[Any, ...]]:
         return {
-            key: (order["quantity"], order["remaining"], order["price"])
+            key: (
+                order["quantity"],
+                order["remaining"],
+                order["price"],
+                order.get("waiting", False),
+                order.get("stop_price"),
+                order.get("expires_at"),
+            )
             for key, order in self.orders.items()
         }
 
