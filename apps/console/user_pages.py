@@ -41,6 +41,7 @@ from apps.core.readonly.personal import coin_address, masked, personal
 from apps.custody.selectors import addresses_list, deposits_list
 from apps.ledger.console_reads import held_by
 from apps.markets.grid import price_text, quantity_text
+from apps.markets.types import MarketTerms
 from apps.mirror.console_reads import mirror_states
 from apps.trading.actions import OrderForceCancel
 from apps.trading.engine_reads import AccountStatement, account_get
@@ -168,13 +169,29 @@ def _open_orders(
     return TableSection(title, columns, rows, note=note, empty="No order is open.")
 
 
+def _ticks(ticks: int, market: MarketTerms) -> str:
+    return price_text(ticks, market) if ticks else ""
+
+
+def _prices(price: str, stop_price: str, *, is_waiting: bool) -> str:
+    """Return the limit, and what an order that is not in the book waits for."""
+    if not is_waiting:
+        return price
+    waits = f"waits for {stop_price}" if stop_price else "waits"
+    return f"{price} {waits}" if price else waits
+
+
 def _of_engine(account: AccountStatement) -> list[tuple[int, str, str, str, str, str]]:
     return [
         (
             order.order_id,
             account.market_of(order).symbol,
             Side(order.side).name,
-            price_text(order.price_ticks, account.market_of(order)) if order.price_ticks else "",
+            _prices(
+                _ticks(order.price_ticks, account.market_of(order)),
+                _ticks(order.stop_price_ticks, account.market_of(order)),
+                is_waiting=bool(order.wait),
+            ),
             quantity_text(order.leaves_lots, account.market_of(order)),
             quantity_text(order.quantity_lots, account.market_of(order)),
         )
@@ -188,7 +205,7 @@ def _of_books(orders: Sequence[OrderStatement]) -> list[tuple[int, str, str, str
             order.order_id,
             order.market,
             order.side,
-            order.price or "",
+            _prices(order.price or "", order.stop_price or "", is_waiting=order.is_waiting),
             order.leaves_quantity,
             order.quantity,
         )

@@ -77,7 +77,9 @@ def test_an_accounts_page_tells_what_is_in_force_for_it(
     assert "Trade group group 5 · account 2" in shown
     assert "Kill switch on · account 2" in shown
     assert "Rate limit" not in shown  # it was taken back
-    assert "In force at the engine" not in page(console, "accounts/tradingaccount/1/change/")
+    other = page(console, "accounts/tradingaccount/1/change/")
+    assert "In force at the engine" not in other
+    assert f"{STOP} BTCUSDT Sell 1 waits for 1.2 0.001 0.001" in other
     verified(django_database)
 
 
