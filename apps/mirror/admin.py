@@ -18,7 +18,7 @@ from apps.ledger.console_reads import transaction_of_business_id, transaction_of
 from apps.markets.catalogue import Catalogue
 from apps.markets.mirror_apply import catalogue_load
 from apps.mirror.event_words import FieldWords, body_fields, event_summary, header_fields
-from apps.mirror.models import Cursor, EngineEvent
+from apps.mirror.models import Cursor, EngineEvent, EngineSetting
 from engine.proto.records import (
     EventBody,
     EventType,
@@ -186,6 +186,50 @@ def _leads(event_seq: int, body: EventBody) -> list[Fact]:
     if isinstance(body, OrderAccepted | OrderChanged | OrderPrevented | OrderTerms):
         facts.append(Fact("Order", display.record_link("trading_openorder", body.order_id)))
     return facts
+
+
+@admin.register(EngineSetting)
+class EngineSettingAdmin(ReadOnlyModelAdmin):
+    """What the engine holds users and markets to, by the event that set it; newest first."""
+
+    list_display: ClassVar[Sequence[str]] = ("number_event", "kind", "account", "market")
+    list_filter: ClassVar[Sequence[str]] = ("type",)
+    search_integers = ("user_id",)
+    search_help_text = "Account number"
+
+    @admin.display(description="Set by event", ordering="event_seq")
+    def number_event(self, setting: EngineSetting) -> SafeString:
+        """The event that says what."""
+        return display.identity(setting.event_seq)
+
+    @admin.display(description="Setting")
+    def kind(self, setting: EngineSetting) -> str:
+        """What was set."""
+        return display.words(EventType(setting.type).name.removesuffix("_SET"))
+
+    @admin.display(description="Account")
+    def account(self, setting: EngineSetting) -> SafeString:
+        """Whom it is for."""
+        return display.record_link("accounts_tradingaccount", setting.user_id or None)
+
+    @admin.display(description="Market")
+    def market(self, setting: EngineSetting) -> SafeString:
+        """Where it is for."""
+        return display.record_link("markets_market", setting.market_id or None)
+
+    def record_title(self, record: EngineSetting) -> str:
+        """Name the setting."""
+        return f"{self.kind(record)} · event {record.event_seq}"
+
+    def sections(self, _request: HttpRequest, record: EngineSetting) -> Sequence[Section]:
+        """Show whom it is for, and lead to the event."""
+        facts = [
+            Fact("Setting", self.kind(record)),
+            Fact("Account", self.account(record), "" if record.user_id else "no single one"),
+            Fact("Market", self.market(record), "" if record.market_id else "no single one"),
+            Fact("Set by event", display.record_link("mirror_engineevent", record.event_seq)),
+        ]
+        return [FactSection("Setting", facts)]
 
 
 @admin.register(Cursor)

@@ -52,15 +52,19 @@ class EngineSetting(models.Model):
     """The newest event that set something for a user, for a market, for both or, 0 and 0, for all:
     a kill switch, own fees, a trade group, limits. What it set is in the archived event."""
 
-    pk = models.CompositePrimaryKey("type", "user_id", "market_id")
+    event_seq = models.BigIntegerField(primary_key=True)
     type = models.SmallIntegerField()
     user_id = models.BigIntegerField()
     market_id = models.IntegerField()
-    event_seq = models.BigIntegerField()
 
     class Meta:
-        ordering: ClassVar[list[str]] = ["event_seq"]
+        ordering: ClassVar[list[str]] = ["-event_seq"]
         default_permissions = ("view",)
+        constraints: ClassVar[list[models.BaseConstraint]] = [
+            models.UniqueConstraint(
+                fields=["type", "user_id", "market_id"], name="mirror_enginesetting_once"
+            ),
+        ]
         indexes: ClassVar[list[models.Index]] = [
             models.Index(fields=["user_id", "type"], name="mirror_enginesetting_of_user"),
             models.Index(fields=["market_id", "type"], name="mirror_enginesetting_of_market"),

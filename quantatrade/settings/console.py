@@ -126,6 +126,7 @@ UNFOLD: Final[dict[str, Any]] = {
             _group(
                 "System",
                 _item("Engine events", "database", "mirror_engineevent"),
+                _item("Engine settings", "tune", "mirror_enginesetting"),
                 _item("Mirror cursors", "sync", "mirror_cursor"),
                 _item("Process health", "monitor_heart", "core_processhealth"),
                 _item("Traded minutes", "bar_chart", "console_marketminute"),

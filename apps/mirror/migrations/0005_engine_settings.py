@@ -12,30 +12,23 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="EngineSetting",
             fields=[
-                (
-                    "pk",
-                    models.CompositePrimaryKey(
-                        "type",
-                        "user_id",
-                        "market_id",
-                        blank=True,
-                        editable=False,
-                        primary_key=True,
-                        serialize=False,
-                    ),
-                ),
+                ("event_seq", models.BigIntegerField(primary_key=True, serialize=False)),
                 ("type", models.SmallIntegerField()),
                 ("user_id", models.BigIntegerField()),
                 ("market_id", models.IntegerField()),
-                ("event_seq", models.BigIntegerField()),
             ],
             options={
-                "ordering": ["event_seq"],
+                "ordering": ["-event_seq"],
                 "default_permissions": ("view",),
                 "indexes": [
                     models.Index(fields=["user_id", "type"], name="mirror_enginesetting_of_user"),
                     models.Index(
                         fields=["market_id", "type"], name="mirror_enginesetting_of_market"
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("type", "user_id", "market_id"), name="mirror_enginesetting_once"
                     ),
                 ],
             },

@@ -70,7 +70,9 @@ def sample(django_database: DatabaseHandle) -> ProcessHealth:
     from apps.console.figures import sample_store
     from apps.console.models import MarketMinute, Series
     from apps.core.models import ProcessHealth
+    from apps.mirror.models import EngineSetting
     from apps.trading.models import ImportedCandle
+    from engine.proto.records import EventType
     from tests.integration.console.audit_rows import audit_rows
     from tests.integration.console.custody_rows import custody_rows
     from tests.people import person
@@ -91,6 +93,9 @@ def sample(django_database: DatabaseHandle) -> ProcessHealth:
         source="a recording",
     )
     now = datetime.now(UTC)
+    EngineSetting.objects.using("owner").create(
+        event_seq=1, type=EventType.TRADE_GROUP_SET, user_id=1001, market_id=0
+    )
     sample_store(Series.MIRROR_LAG_MS, now, 3)
     MarketMinute.objects.create(market_id=1, minute=now, trades=1, quote_volume=1, last_event_seq=1)
     return ProcessHealth.objects.create(
