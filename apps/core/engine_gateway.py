@@ -105,11 +105,7 @@ def engine_channel() -> grpc.Channel:
     with _channels_lock:
         if key not in _channels:
             options = [("grpc.max_reconnect_backoff_ms", RECONNECT_BACKOFF_MS_MAX)]
-            credentials = Access.from_environment().credentials(address)
-            if credentials is None:
-                _channels[key] = grpc.insecure_channel(address, options)
-            else:
-                _channels[key] = grpc.secure_channel(address, credentials, options)
+            _channels[key] = Access.from_environment().blocking_channel(address, options)
         return _channels[key]
 
 

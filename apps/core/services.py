@@ -17,6 +17,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from apps.core.models import ProcessHealth, ProcessState
 from apps.core.types import ProcessReport
+from engine.client import Access, AccessDenied
 
 LOOK_TIMEOUT_S: Final = 4.0  # a process may itself wait three seconds for what it depends on
 LOOKS_AT_ONCE: Final = 16
@@ -66,9 +67,15 @@ def _ask_tcp(address: str) -> tuple[str, str]:
 
 
 def _ask_grpc(address: str) -> tuple[str, str]:
-    with grpc.insecure_channel(urlsplit(address).netloc) as channel:
+    try:
+        access = Access.from_environment()
+        metadata = access.metadata()
+    except AccessDenied as error:
+        return ProcessState.NOT_READY, str(error)
+    with access.blocking_channel(urlsplit(address).netloc) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=LOOK_TIMEOUT_S)
+        request = health_pb2.HealthCheckRequest()
+        answer = stub.Check(request, timeout=LOOK_TIMEOUT_S, metadata=metadata)
     if answer.status == health_pb2.HealthCheckResponse.SERVING:
         return ProcessState.READY, ""
     return ProcessState.NOT_READY, health_pb2.HealthCheckResponse.ServingStatus.Name(answer.status)

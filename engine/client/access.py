@@ -7,7 +7,7 @@ token goes only over loopback or TLS.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -67,6 +67,15 @@ class Access:
             private_key=None if self.key_file is None else self.key_file.read_bytes(),
             certificate_chain=None if self.cert_file is None else self.cert_file.read_bytes(),
         )
+
+    def blocking_channel(
+        self, address: str, options: Sequence[tuple[str, int]] = ()
+    ) -> grpc.Channel:
+        """A channel for stubs without an event loop. Its calls need the `metadata` too."""
+        credentials = self.credentials(address)
+        if credentials is None:
+            return grpc.insecure_channel(address, options)
+        return grpc.secure_channel(address, credentials, options)
 
     def metadata(self) -> tuple[tuple[str, str], ...]:
         """What goes with each call. AccessDenied if there is no token in the token file.
