@@ -6,6 +6,7 @@ themselves know nothing of tokens, but can ask `current_caller` what the caller 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from contextvars import ContextVar
@@ -69,6 +70,11 @@ class Gate(aio.ServerInterceptor):  # type: ignore[type-arg] # it takes none whe
             await self._admit(method, context)
             return await behave(request, context)
 
+        async def write(request: Any, context: Context) -> None:
+            """Of a handler that writes its messages itself, as the health service's does."""
+            await self._admit(method, context)
+            await behave(request, context)
+
         async def stream(request: Any, context: Context) -> AsyncIterator[Any]:
             caller = await self._admit(method, context)
             async with aclosing(behave(request, context)) as messages:
@@ -85,6 +91,7 @@ class Gate(aio.ServerInterceptor):  # type: ignore[type-arg] # it takes none whe
         }
         if not handler.response_streaming:
             return grpc.unary_unary_rpc_method_handler(answer, **codec)
+        respond: Any = stream if inspect.isasyncgenfunction(behave) else write
         if not handler.request_streaming:
-            return grpc.unary_stream_rpc_method_handler(stream, **codec)
-        return grpc.stream_stream_rpc_method_handler(stream, **codec)
+            return grpc.unary_stream_rpc_method_handler(respond, **codec)
+        return grpc.stream_stream_rpc_method_handler(respond, **codec)

@@ -30,6 +30,7 @@ from engine.proto.records import (
     StpMode,
     TimeInForce,
     TradeGroupSet,
+    UserFeesSet,
     UserStatus,
 )
 from tests.fixtures_engine import EngineUnderTest
@@ -200,6 +201,15 @@ async def test_switches_groups_and_sessions_are_set(client: EngineClient) -> Non
     )
     assert sorted(kinds(suspended)) == ["ORDER_CANCELED", "USER_STATUS_SET"]
     assert await client.get_order(market_id=MARKET, order_id=placed.order_id) is None
+
+
+async def test_a_users_own_fees_are_set_and_taken_back(client: EngineClient) -> None:
+    fees = await client.set_user_fees(user_id=BUYER, maker_fee=1, taker_fee=2, market_id=MARKET)
+    back = await client.clear_user_fees(user_id=BUYER, market_id=MARKET)
+    assert [each.events[-1][1] for each in (fees, back)] == [
+        UserFeesSet(BUYER, 1, 2, 1),
+        UserFeesSet(BUYER, 0, 0, 0),
+    ]
 
 
 def test_the_blocking_client_has_every_method(engine: EngineUnderTest) -> None:

@@ -13,6 +13,8 @@ from typing import Any, Final
 import grpc
 import pytest
 from grpc import aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from engine.client import (
     Access,
@@ -130,6 +132,27 @@ async def test_without_a_right_token_nothing_is_answered(
             with pytest.raises(AccessDenied, match="not one that this engine knows") as refused:
                 await call
             assert refused.value.code == "TOKEN_UNKNOWN"
+
+
+async def test_health_and_reflection_want_a_token_too(
+    engine_process: EngineFactory, clients: Clients
+) -> None:
+    access = clients.add("probe", "market")
+    engine = engine_process("--token-file", str(clients.path))
+    async with aio.insecure_channel(engine.address) as channel:
+        health = health_pb2_grpc.HealthStub(channel)
+        asked = health_pb2.HealthCheckRequest()
+        watched = health.Watch(asked, metadata=access.metadata())
+        assert (await watched.read()).status == health_pb2.HealthCheckResponse.SERVING
+        watched.cancel()
+        stub = reflection_pb2_grpc.ServerReflectionStub(channel)
+        request = reflection_pb2.ServerReflectionRequest(list_services="")
+        described = stub.ServerReflectionInfo(iter([request]), metadata=access.metadata())
+        assert len((await described.read()).list_services_response.service) == 7
+        for call in (health.Watch(asked), stub.ServerReflectionInfo(iter([request]))):
+            with pytest.raises(aio.AioRpcError) as refused:
+                await call.read()
+            assert refused.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
 async def test_a_packed_command_needs_the_role_of_its_type(
@@ -338,8 +361,6 @@ async def test_a_message_beyond_the_limit_is_refused(engine_process: EngineFacto
 
 
 async def test_the_services_describe_themselves(engine_process: EngineFactory) -> None:
-    from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-
     engine = engine_process()
     async with aio.insecure_channel(engine.address) as channel:
         stub = reflection_pb2_grpc.ServerReflectionStub(channel)
