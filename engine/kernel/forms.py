@@ -41,6 +41,9 @@ FORMS: Final[dict[int, Form]] = {
         ("market_id", "price", "ceiling", "quantity", "order_id", "amount")
     ),
     CommandType.SET_MARKET_FEES: Form(("market_id", "amount", "ceiling")),
+    CommandType.SET_MARKET_LIMITS: Form(
+        ("market_id", "quantity", "order_id", "amount", "price", "ceiling", "spare", "side")
+    ),
     CommandType.SET_USER_FEES: Form(("user_id", "market_id", "quantity", "amount", "ceiling")),
     CommandType.SET_MARKET_STATE: Form(("market_id", "quantity")),
     CommandType.ADD_USER: Form(("user_id",)),

@@ -229,6 +229,19 @@ class UserFeesRow(NamedTuple):
     taker_fee: int
 
 
+class MarketLimitsRow(NamedTuple):
+    """A market with bounds of `records.MarketLimitsSet`; by market id."""
+
+    market_id: int
+    market_min_lots: int
+    market_max_lots: int
+    max_notional_atoms: int
+    max_orders: int
+    max_algo_orders: int
+    max_position_atoms: int
+    to_market: int
+
+
 class DraftRow(NamedTuple):
     """One leg that waits for the command that takes it, as it came."""
 
@@ -273,6 +286,7 @@ SECTIONS: Final = (
     Section(b"WTCH", "watches", WatchRow, struct.Struct("<7q"), 1),
     Section(b"HOLD", "holds", HoldRow, struct.Struct("<16s5q40s"), 1),
     Section(b"KILL", "kill switches", KillRow, struct.Struct("<2q"), 2),
+    Section(b"MLIM", "market limits", MarketLimitsRow, struct.Struct("<8q"), 1),
     Section(b"UFEE", "users' own fees", UserFeesRow, struct.Struct("<4q"), 2),
     Section(b"LIST", "order lists", ListRow, struct.Struct("<10q40s"), 1),
 )

@@ -31,6 +31,7 @@ from engine.kernel.codes import (
     WOULD_TAKE,
 )
 from engine.kernel.compiled.accounts import available_in, lock
+from engine.kernel.compiled.bounds import amended_refusal, is_bounded
 from engine.kernel.compiled.events import emit_changed
 from engine.kernel.compiled.fees import bid_hold, higher, notional_of, product
 from engine.kernel.compiled.gates import entry_refusal, owner_refusal
@@ -124,7 +125,10 @@ def amend_refusal(core: CorePtr, index: u32, price: i64, quantity: i64, leaves: 
         return OVERFLOW
     if amended_hold(core, index, price, leaves) < 0:
         return OVERFLOW
-    return NOTIONAL if notional_of(market, price, quantity) < market.notional_min else OK
+    value: i64 = notional_of(market, price, quantity)
+    if value < market.notional_min:
+        return NOTIONAL
+    return amended_refusal(core, index, value, leaves) if is_bounded(market) else OK
 
 
 @cython.cfunc

@@ -31,6 +31,7 @@ from engine.kernel.codes import (
     SET_KILL_SWITCH,
     SET_MARKET_FEES,
     SET_MARKET_FILTERS,
+    SET_MARKET_LIMITS,
     SET_MARKET_STATE,
     SET_SESSION,
     SET_TRADE_GROUP,
@@ -43,6 +44,7 @@ from engine.kernel.codes import (
     TRIGGERS_PER_COMMAND_MAX,
     UNKNOWN_MARKET,
 )
+from engine.kernel.compiled.bounds import set_market_limits
 from engine.kernel.compiled.controls import set_kill_switch, set_user_status
 from engine.kernel.compiled.drafts import is_leg, take_leg
 from engine.kernel.compiled.events import emit_refused
@@ -140,6 +142,8 @@ def apply_setting(core: CorePtr, command: CommandPtr) -> u32:
     if not index:
         return UNKNOWN_MARKET
     market: MarketPtr = core.markets + index
+    if kind == SET_MARKET_LIMITS:
+        return set_market_limits(core, command, market)
     if kind == SET_MARKET_FILTERS:
         return set_market_filters(core, command, market)
     if kind == SET_MARKET_FEES:

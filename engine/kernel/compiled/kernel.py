@@ -55,18 +55,21 @@ from engine.kernel.compiled.restoring import (
     restore_accounts,
     restore_asset,
     restore_business,
-    restore_draft,
     restore_groups,
-    restore_holds,
-    restore_kills,
     restore_lists,
     restore_market,
     restore_modes,
     restore_orders,
     restore_terms,
-    restore_user_fees,
     restore_users,
     restore_watches,
+)
+from engine.kernel.compiled.restoring_controls import (
+    restore_draft,
+    restore_holds,
+    restore_kills,
+    restore_market_limits,
+    restore_user_fees,
 )
 from engine.kernel.compiled.rows import (
     account_rows,
@@ -78,6 +81,7 @@ from engine.kernel.compiled.rows import (
     level_indices,
     level_views,
     market_indices,
+    market_limits_rows,
     market_rows,
     order_view,
     parked_indices,
@@ -400,6 +404,8 @@ class CompiledKernel:
         yield self.core.hold_top - 1, hold_bytes(core)
         killed = kill_rows(core)
         yield len(killed), killed
+        limited = market_limits_rows(core)
+        yield len(limited), limited
         yield self.core.user_fees_top - 1, user_fees_bytes(core)
         yield self.core.list_table.count, list_bytes(core)
 
@@ -424,6 +430,7 @@ class CompiledKernel:
         restore_business(core, bytes(state_.packed(b"BSNS")))
         restore_holds(core, bytes(state_.packed(b"HOLD")))
         restore_kills(core, state_)
+        restore_market_limits(core, state_)
         restore_user_fees(core, bytes(state_.packed(b"UFEE")))
         restore_draft(core, bytes(state_.packed(b"DRFT")))
         restore_terms(

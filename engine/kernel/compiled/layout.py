@@ -201,6 +201,7 @@ Market = cython.struct(
     quantity_max=i64,
     notional_min=i64,
     filters=i64[5],
+    bounds=i64[7],
     last_price=i64,
     last_trade_id=i64,
     first_event_seq=i64,

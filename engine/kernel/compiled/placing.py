@@ -44,6 +44,7 @@ from engine.kernel.codes import (
     WOULD_TAKE,
 )
 from engine.kernel.compiled.accounts import available_in, find_account, lock, open_account
+from engine.kernel.compiled.bounds import bounds_refusal, is_bounded
 from engine.kernel.compiled.events import emit, put_text
 from engine.kernel.compiled.extras import (
     arm_expiry,
@@ -237,12 +238,20 @@ def value_refusal(core: CorePtr, index: u32, budget: i64, reserve: i64) -> u32:
     """Whether an order's hold leaves int64, or its value is below the market's least notional."""
     order: OrderPtr = core.orders + index
     market: MarketPtr = core.markets + order.market
+    value: i64 = budget
     if order.order_type == MARKET:
-        return OVERFLOW if product(order.leaves, market.lot_atoms) < 0 else OK
+        if product(order.leaves, market.lot_atoms) < 0:
+            return OVERFLOW
+        if not budget:
+            value = notional_of(market, market.last_price, order.leaves)
+        return bounds_refusal(core, index, value, cython.NULL, 0) if is_bounded(market) else OK
     if reserve < 0:
         return OVERFLOW
-    value: i64 = budget if budget else notional_of(market, order.price, order.leaves)
-    return NOTIONAL if value < market.notional_min else OK
+    if not budget:
+        value = notional_of(market, order.price, order.leaves)
+    if value < market.notional_min:
+        return NOTIONAL
+    return bounds_refusal(core, index, value, cython.NULL, 0) if is_bounded(market) else OK
 
 
 @cython.cfunc

@@ -30,6 +30,7 @@ from engine.kernel.codes import (
     WOULD_TAKE,
 )
 from engine.kernel.compiled.accounts import account_key, available_in, find_account
+from engine.kernel.compiled.bounds import bounds_refusal
 from engine.kernel.compiled.fees import bid_hold, notional_of
 from engine.kernel.compiled.gates import entry_refusal, owner_refusal
 from engine.kernel.compiled.layout import (
@@ -218,6 +219,10 @@ def side_refusal(
         return OVERFLOW
     if notional_of(market, command.price, command.quantity) < market.notional_min:
         return NOTIONAL
+    if is_bounded(market):
+        reason = side_bounds_refusal(core, command, user, market_index, old)
+        if reason:
+            return reason
     if market.state != AUCTION and would_take(core, command, market_index, old):
         return WOULD_TAKE
     asset_id: u32 = market.quote_asset_id if command.side else market.base_asset_id
@@ -227,6 +232,20 @@ def side_refusal(
         if old[side] and core.orders[old[side]].is_bid == command.side:
             available += core.orders[old[side]].reserved
     return INSUFFICIENT_BALANCE if hold > available else OK
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def side_bounds_refusal(
+    core: CorePtr, command: CommandPtr, user: u32, market_index: u32, old: cython.pointer(u32)
+) -> u32:
+    """Check one side against the market's bounds; the ask comes in behind the bid beside it."""
+    value: i64 = notional_of(core.markets + market_index, command.price, command.quantity)
+    bid: CommandPtr = command + 1
+    before: u32 = 1 if not command.side and bid.price else 0
+    index: u32 = draft_order(core, command, user, market_index)
+    return bounds_refusal(core, index, value, old, before)
 
 
 @cython.cfunc

@@ -20,8 +20,6 @@ from engine.kernel.codes import (
     FEE_IN_QUOTE,
     FEE_PER_LOT,
     HOUSE_USER_ID,
-    LEGS_MAX,
-    RECORD_BYTES,
     REQUEST_WINDOW,
     SESSION_CLOSED,
     TEXT_BYTES,
@@ -43,7 +41,6 @@ from engine.kernel.compiled.extras import (
 )
 from engine.kernel.compiled.funds import open_user
 from engine.kernel.compiled.gates import enter_state
-from engine.kernel.compiled.holds import find_hold, hold_key, reserve_holds
 from engine.kernel.compiled.icebergs import begin_iceberg
 from engine.kernel.compiled.layout import (
     AccountPtr,
@@ -52,7 +49,6 @@ from engine.kernel.compiled.layout import (
     BusinessIdPtr,
     CorePtr,
     ExtraPtr,
-    HoldPtr,
     Market,
     MarketPtr,
     OrderListPtr,
@@ -88,13 +84,10 @@ from engine.kernel.compiled.parking import (
     make_due,
     wait_for_stop,
 )
-from engine.kernel.compiled.rates import put_fees, reserve_user_fees
 from engine.kernel.compiled.symbols import (
     ACCOUNT_WORDS,
     BUSINESS_WORDS,
-    GATE_KILLED,
     GATE_SUSPENDED,
-    HOLD_WORDS,
     HOUSE,
     LIST_WORDS,
     MAKER,
@@ -104,7 +97,6 @@ from engine.kernel.compiled.symbols import (
     TERMS_WORDS,
     TRAIT_EXTRA,
     TRAIT_LIST,
-    USER_FEES_WORDS,
     USER_WORDS,
     WATCH_WORDS,
     WINDOW_ITEMS_MIN,
@@ -407,15 +399,6 @@ def restore_business(core: CorePtr, packed: bytes) -> object:
 
 
 @cython.cfunc
-def restore_draft(core: CorePtr, packed: bytes) -> object:
-    count: u64 = PyBytes_GET_SIZE(packed) // RECORD_BYTES
-    if count > LEGS_MAX:
-        raise state.StateError(f"{count} legs are held back, at most {LEGS_MAX} can be")
-    memcpy(core.draft, PyBytes_AS_STRING(packed), count * RECORD_BYTES)
-    core.draft_count = cython.cast(u32, count)
-
-
-@cython.cfunc
 def restore_terms(core: CorePtr, packed: bytes, parked_count: u64) -> object:
     count: u64 = row_count_of(packed, TERMS_WORDS)
     words: WordPtr = rows_at(packed)
@@ -530,69 +513,6 @@ def restore_watches(core: CorePtr, packed: bytes) -> object:
         if watch.session_state == SESSION_CLOSED:
             arm_timer(core, watch.session_due, timer_key(TIMER_SESSION, words[0]))
         words += WATCH_WORDS
-    return None
-
-
-@cython.cfunc
-def restore_holds(core: CorePtr, packed: bytes) -> object:
-    count: u64 = row_count_of(packed, HOLD_WORDS)
-    words: WordPtr = rows_at(packed)
-    if not reserve_holds(core, count):
-        raise MemoryError(f"no memory for {count} holds")
-    place: u64
-    word: u32
-    for place in range(count):
-        hold: HoldPtr = core.holds + core.hold_top
-        hold.request_low = cython.cast(u64, words[0])
-        hold.request_high = cython.cast(u64, words[1])
-        hold.user_id = words[2]
-        hold.asset_id = cython.cast(u32, words[3])
-        hold.amount = words[4]
-        hold.state = cython.cast(u32, words[5])
-        hold.last_event_seq = words[6]
-        for word in range(5):
-            hold.text[word] = cython.cast(u64, words[7 + word])
-        is_known: cython.bint = find_hold(core, hold.request_low, hold.request_high) != 0
-        if is_known or not find_account(core, hold.user_id, hold.asset_id):
-            raise refuse_row("holds", place)
-        key: u64 = hold_key(hold.request_low, hold.request_high)
-        insert(cython.address(core.hold_table), key, core.hold_top)
-        core.hold_top += 1
-        words += HOLD_WORDS
-    return None
-
-
-@cython.cfunc
-def restore_kills(core: CorePtr, state_: object) -> object:
-    for place, row in enumerate(state_.rows(b"KILL")):
-        if row.user_id:
-            user: u32 = find_user(core, row.user_id)
-            if not user:
-                raise refuse_row("kill switches", place)
-            core.users[user].gate |= GATE_KILLED
-        elif row.market_id:
-            market: u32 = find_market(core, row.market_id)
-            if not market:
-                raise refuse_row("kill switches", place)
-            core.markets[market].gate |= GATE_KILLED
-        else:
-            core.gate |= GATE_KILLED
-    return None
-
-
-@cython.cfunc
-def restore_user_fees(core: CorePtr, packed: bytes) -> object:
-    count: u64 = row_count_of(packed, USER_FEES_WORDS)
-    words: WordPtr = rows_at(packed)
-    if not reserve_user_fees(core, count):
-        raise MemoryError(f"no memory for the fees of {count} users")
-    place: u64
-    for place in range(count):
-        is_known: cython.bint = find_user(core, words[0]) != 0
-        if not is_known or (words[1] and not find_market(core, cython.cast(u32, words[1]))):
-            raise refuse_row("users' own fees", place)
-        put_fees(core, words[0], cython.cast(u32, words[1]), words[2], words[3])
-        words += USER_FEES_WORDS
     return None
 
 

@@ -29,7 +29,9 @@ from engine.kernel.compiled.layout import (
 )
 from engine.kernel.compiled.parking import wait_of
 from engine.kernel.compiled.symbols import (
+    BOUNDS,
     GATE_KILLED,
+    GATE_LIMITS,
     HOLD_OPEN,
     MAKER,
     TAKER,
@@ -284,3 +286,17 @@ def hold_views(core: CorePtr) -> list:
                 )
             )
     return sorted(views)
+
+
+@cython.cfunc
+def market_limits_rows(core: CorePtr) -> list:
+    """Return the markets that have bounds, by market id."""
+    rows = []
+    index: u32
+    for each in market_indices(core):
+        index = each
+        market: MarketPtr = core.markets + index
+        if market.gate & GATE_LIMITS:
+            bounds = [market.bounds[field] for field in range(BOUNDS)]
+            rows.append(state.MarketLimitsRow(market.market_id, *bounds))
+    return rows

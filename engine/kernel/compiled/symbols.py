@@ -23,7 +23,18 @@ COMMAND_TYPES: Final = max(CommandType) + 1
 GATE_STATE: Final = 1  # the market is not TRADING
 GATE_KILLED: Final = 2
 GATE_SUSPENDED: Final = 4  # the user
+GATE_LIMITS: Final = 16  # the market has bounds of SET_MARKET_LIMITS
 GATE_FEES: Final = 8  # the user has fees of his own somewhere
+
+# Places in a market's `bounds`, in the order of MARKET_LIMITS_SET.
+BOUND_MIN_LOTS: Final = 0
+BOUND_MAX_LOTS: Final = 1
+BOUND_MAX_NOTIONAL: Final = 2
+BOUND_MAX_ORDERS: Final = 3
+BOUND_MAX_ALGOS: Final = 4
+BOUND_MAX_POSITION: Final = 5
+BOUND_TO_MARKET: Final = 6
+BOUNDS: Final = 7
 
 HOLD_OPEN: Final = state.HOLD_IS_OPEN
 HOLD_TAKEN_OUT: Final = state.HOLD_IS_SETTLED

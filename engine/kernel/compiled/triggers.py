@@ -31,6 +31,7 @@ from engine.kernel.codes import (
     WOULD_TRIGGER,
 )
 from engine.kernel.compiled.accounts import available_in, find_account
+from engine.kernel.compiled.bounds import bounds_refusal, is_bounded
 from engine.kernel.compiled.events import emit_changed
 from engine.kernel.compiled.extras import extra_of
 from engine.kernel.compiled.fees import notional_of
@@ -156,7 +157,9 @@ def stop_value_refusal(core: CorePtr, command: CommandPtr, index: u32) -> u32:
     value: i64 = notional_of(market, price, order.leaves)
     if order.reserved < 0 or value < 0:
         return OVERFLOW
-    return NOTIONAL if 0 < value < market.notional_min else OK
+    if 0 < value < market.notional_min:
+        return NOTIONAL
+    return bounds_refusal(core, index, value, cython.NULL, 0) if is_bounded(market) else OK
 
 
 @cython.cfunc

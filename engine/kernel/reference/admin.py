@@ -10,6 +10,7 @@ from typing import Final
 
 from engine.kernel.codes import AUCTION, HALT
 from engine.kernel.reference.auction import uncross
+from engine.kernel.reference.bounds import set_market_limits
 from engine.kernel.reference.checks import (
     ADMIN_FORMS,
     Fields,
@@ -333,6 +334,7 @@ _HANDLERS: Final = {
     CommandType.ADD_MARKET: _add_market,
     CommandType.SET_MARKET_FILTERS: _set_market_filters,
     CommandType.SET_MARKET_FEES: _set_market_fees,
+    CommandType.SET_MARKET_LIMITS: set_market_limits,
     CommandType.SET_USER_FEES: set_user_fees,
     CommandType.SET_MARKET_STATE: _set_market_state,
     CommandType.ADD_USER: _add_user,

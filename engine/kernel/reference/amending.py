@@ -18,6 +18,7 @@ from engine.kernel.codes import (
     ORDER_CANCELED,
     POST_ONLY,
 )
+from engine.kernel.reference.bounds import amended_refusal
 from engine.kernel.reference.checks import ADMIN_FORMS, Fields
 from engine.kernel.reference.controls import owner_refusal
 from engine.kernel.reference.exchange import Exchange
@@ -75,7 +76,7 @@ def _amend(x: Exchange, user: User, fields: Fields) -> int:
         order.side.remove(order)
         end_order(x, order, ORDER_CANCELED)
         return OK
-    reason = reason or _content_refusal(order, terms)
+    reason = reason or _content_refusal(x, order, terms)
     if reason:
         return reason
     if not is_smaller_only:
@@ -87,7 +88,7 @@ def _amend(x: Exchange, user: User, fields: Fields) -> int:
     return OK
 
 
-def _content_refusal(order: Order, terms: _Terms) -> int:
+def _content_refusal(x: Exchange, order: Order, terms: _Terms) -> int:
     """Check what changes against the filters, and that the products fit."""
     market = order.market
     bound = order.ceiling or terms.price
@@ -108,7 +109,9 @@ def _content_refusal(order: Order, terms: _Terms) -> int:
     if _hold(order, terms) > INT64_MAX:
         return Reason.OVERFLOW
     value = terms.price * terms.quantity * market.tick_lot_atoms
-    return Reason.NOTIONAL if value < market.notional_min else OK
+    if value < market.notional_min:
+        return Reason.NOTIONAL
+    return amended_refusal(x, order, value, terms.leaves)
 
 
 def _hold(order: Order, terms: _Terms) -> int:

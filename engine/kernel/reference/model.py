@@ -174,6 +174,18 @@ class Filters(NamedTuple):
     min_notional_atoms: int = 0
 
 
+class Bounds(NamedTuple):
+    """Bounds of what one user may have and ask in a market; 0 = no bound."""
+
+    market_min_lots: int = 0
+    market_max_lots: int = 0
+    max_notional_atoms: int = 0
+    max_orders: int = 0
+    max_algo_orders: int = 0
+    max_position_atoms: int = 0
+    to_market: int = 0
+
+
 class Market:
     """`accounts` are those of the users who had an order here: (base, quote) by user id.
 
@@ -185,6 +197,7 @@ class Market:
         "asks",
         "base",
         "bids",
+        "bounds",
         "fee_flags",
         "filters",
         "fingerprint",
@@ -238,6 +251,7 @@ class Market:
         self.fingerprint = 0
         self.first_event_seq = 0
         self.set_filters(Filters())
+        self.bounds = Bounds()
         self.state: int = MarketState.TRADING
         self.is_killed = False
         self.is_barred = False

@@ -30,6 +30,7 @@ from engine.kernel.codes import (
     TRAILING_DELTA_BIPS_MAX,
     WAIT_STOP,
 )
+from engine.kernel.reference.bounds import bounds_refusal
 from engine.kernel.reference.checks import NO_TEXT, Fields, place_form
 from engine.kernel.reference.drafts import take_leg
 from engine.kernel.reference.exchange import Exchange
@@ -93,7 +94,7 @@ def _place_now(x: Exchange, user: User, fields: Fields) -> int:
     order = _draft(market, user, fields)
     reason = _add_extra(x, order, fields) if fields[4] or tif == GTD else OK
     reserve = _first_reserve(order, budget)
-    reason = reason or _value_refusal(order, budget, reserve)
+    reason = reason or _value_refusal(order, budget, reserve) or _bounds_refusal(x, order, budget)
     if reason:
         return reason
     if text != NO_TEXT and (user_id, text) in x.open_texts:
@@ -130,7 +131,11 @@ def filter_refusal(x: Exchange, user: User, fields: Fields) -> int:
         return _stop_filter_refusal(x, order, fields)
     if fields[4] or fields[3] == GTD:
         reason = _add_extra(x, order, fields)
-    return reason or _value_refusal(order, fields[12], _first_reserve(order, fields[12]))
+    return (
+        reason
+        or _value_refusal(order, fields[12], _first_reserve(order, fields[12]))
+        or _bounds_refusal(x, order, fields[12])
+    )
 
 
 def _place_stop(x: Exchange, user: User, fields: Fields) -> int:
@@ -174,7 +179,9 @@ def _stop_filter_refusal(x: Exchange, order: Order, fields: Fields) -> int:
     value = (order.price or fields[12] or worst) * order.quantity * market.tick_lot_atoms
     if _first_reserve(order, 0) > INT64_MAX or value > INT64_MAX:
         return Reason.OVERFLOW
-    return Reason.NOTIONAL if 0 < value < market.notional_min else OK
+    if 0 < value < market.notional_min:
+        return Reason.NOTIONAL
+    return bounds_refusal(x, order, value)
 
 
 def draft_listed(x: Exchange, user: User, fields: Fields, list_id: int) -> Order:
@@ -231,6 +238,12 @@ def _draft(market: Market, user: User, fields: Fields) -> Order:
         order.quote_atoms = amount
         order.quantity = order.leaves = survey(order, 0).quantity
     return order
+
+
+def _bounds_refusal(x: Exchange, order: Order, amount: int) -> int:
+    """As `bounds_refusal`; a MARKET order by quantity is worth what the last trade says."""
+    price = order.market.last_price_ticks if order.order_type == MARKET else order.price
+    return bounds_refusal(x, order, amount or price * order.quantity * order.market.tick_lot_atoms)
 
 
 def _value_refusal(order: Order, budget: int, reserve: int) -> int:

@@ -19,6 +19,7 @@ from engine.kernel.codes import (
     QUOTE,
     QUOTE_REPLACED,
 )
+from engine.kernel.reference.bounds import bounds_refusal
 from engine.kernel.reference.checks import ADMIN_FORMS, NO_TEXT, Fields
 from engine.kernel.reference.controls import owner_refusal
 from engine.kernel.reference.exchange import Exchange
@@ -60,8 +61,8 @@ def _quote(x: Exchange, user: User, fields: Fields) -> int:
     old = _open_quote(x, market, user)
     if not new and not old:
         return Reason.NOTHING_CHANGES
-    for order in new:
-        reason = _order_refusal(x, order, old)
+    for before, order in enumerate(new):
+        reason = _order_refusal(x, order, old, before)
         if reason:
             return reason
     if _lacks_room(x, market, user, len(new), len(old)):
@@ -106,7 +107,7 @@ def _open_quote(x: Exchange, market: Market, user: User) -> list[Order]:
     return [order for order in found if order and order.user is user and order.market is market]
 
 
-def _order_refusal(x: Exchange, order: Order, old: list[Order]) -> int:
+def _order_refusal(x: Exchange, order: Order, old: list[Order], before: int) -> int:
     """Check one side as if what is open of the last quote were gone already."""
     market = order.market
     if not market.price_min <= order.price <= market.price_max:
@@ -117,8 +118,10 @@ def _order_refusal(x: Exchange, order: Order, old: list[Order]) -> int:
     hold = _hold(order)
     if max(notional, hold, order.quantity * market.lot_atoms) > INT64_MAX:
         return Reason.OVERFLOW
-    if notional < market.notional_min:
-        return Reason.NOTIONAL
+    reason = Reason.NOTIONAL if notional < market.notional_min else OK
+    reason = reason or bounds_refusal(x, order, notional, old, before)
+    if reason:
+        return reason
     makers = order.opposite.orders_within(order.price) if order.crosses(order.price) else ()
     if any(maker not in old for maker in makers):
         return Reason.WOULD_TAKE

@@ -15,6 +15,7 @@ from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.model import (
     Account,
     Asset,
+    Bounds,
     Extra,
     Filters,
     Market,
@@ -30,6 +31,7 @@ from engine.kernel.state import (
     HoldRow,
     KillRow,
     ListRow,
+    MarketLimitsRow,
     MarketRow,
     OrderRow,
     PackedState,
@@ -86,6 +88,9 @@ def _restore_controls(x: Exchange, state: PackedState) -> None:
         if (hold.user_id, hold.asset_id) not in x.accounts:
             raise KeyError((hold.user_id, hold.asset_id))
         x.holds[hold.request_id] = hold
+    limits: MarketLimitsRow
+    for limits in state.rows(b"MLIM"):
+        x.markets[limits.market_id].bounds = Bounds(*limits[1:])
     fees: UserFeesRow
     for fees in state.rows(b"UFEE"):
         if fees.market_id and fees.market_id not in x.markets:

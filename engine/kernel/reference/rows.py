@@ -14,6 +14,7 @@ from engine.kernel.state import (
     HeadRow,
     KillRow,
     ListRow,
+    MarketLimitsRow,
     MarketRow,
     OrderRow,
     QuoteRow,
@@ -73,6 +74,8 @@ def state_sections(x: Exchange) -> Iterator[tuple[int, Iterable[tuple[int | byte
     killed += [KillRow(0, key) for key, each in sorted(x.markets.items()) if each.is_killed]
     killed += [KillRow(user.user_id, 0) for user in users if user.is_killed]
     yield len(killed), killed
+    bounds = [(key, each.bounds) for key, each in sorted(x.markets.items()) if any(each.bounds)]
+    yield len(bounds), (MarketLimitsRow(key, *each) for key, each in bounds)
     yield (
         len(x.user_fees),
         (UserFeesRow(*key, *rates) for key, rates in sorted(x.user_fees.items())),

@@ -35,7 +35,7 @@ from tests.property.kernel.care import (
     quote_command,
     with_care,
 )
-from tests.property.kernel.flow_controls import control_sequence
+from tests.property.kernel.flow_controls import control_sequence, limits_command
 from tests.property.kernel.flow_funds import hold_sequence, transfer_sequence, user_fees_command
 from tests.property.kernel.flow_lists import list_sequence
 from tests.property.kernel.flow_timing import TIMING_SHARE, timing_command, with_life
@@ -195,6 +195,8 @@ class Flow:
             return self._replace()
         if draw < 0.88:
             return [user_fees_command(self._random)]
+        if draw < 0.93:
+            return [limits_command(self._random)]
         if self._is_calm:
             return []
         between = [self._command() for _ in range(self._random.randrange(8))]

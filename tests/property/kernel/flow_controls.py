@@ -45,3 +45,18 @@ def _cancel_all(rng: random.Random) -> Command:
         flags=CommandFlag.OPERATOR if is_operator else 0,
         request_id=rng.choice((bytes(16), b"cancel-all" + rng.randbytes(1) + bytes(5))),
     )
+
+
+def limits_command(rng: random.Random) -> Command:
+    """Bounds of a market; most of them wide or none, so that orders still get in."""
+    return Command(
+        CommandType.SET_MARKET_LIMITS,
+        market_id=rng.choice((1, 2, 3, 4, 9)),
+        quantity=rng.choice((0, 0, 3)),
+        order_id=rng.choice((0, 0, 40, 2)),
+        amount=rng.choice((0, 0, 0, 300_000)),
+        price=rng.choice((0, 0, 6, 15)),
+        ceiling=rng.choice((0, 0, 1, 3)),
+        spare=rng.choice((0, 0, 10**6, 10**8, -1)),
+        side=rng.choice((0, 1, 2, 3, 4)),
+    )
