@@ -21,6 +21,7 @@ from engine.proto.records import (
     EventType,
     FundsTransferred,
     KillSwitchSet,
+    MarketLimitsSet,
     OrderTerms,
     OrderType,
     Reason,
@@ -203,13 +204,24 @@ async def test_switches_groups_and_sessions_are_set(client: EngineClient) -> Non
     assert await client.get_order(market_id=MARKET, order_id=placed.order_id) is None
 
 
-async def test_a_users_own_fees_are_set_and_taken_back(client: EngineClient) -> None:
+async def test_fees_and_limits_arrive_field_by_field(client: EngineClient) -> None:
     fees = await client.set_user_fees(user_id=BUYER, maker_fee=1, taker_fee=2, market_id=MARKET)
-    back = await client.clear_user_fees(user_id=BUYER, market_id=MARKET)
-    assert [each.events[-1][1] for each in (fees, back)] == [
+    limits = await client.set_market_limits(
+        market_id=MARKET,
+        market_min_lots=1,
+        market_max_lots=900,
+        max_notional_atoms=10**12,
+        max_orders=100,
+        max_algo_orders=7,
+        max_position_atoms=10**16,
+        max_notional_to_market=True,
+    )
+    assert [each.events[-1][1] for each in (fees, limits)] == [
         UserFeesSet(BUYER, 1, 2, 1),
-        UserFeesSet(BUYER, 0, 0, 0),
+        MarketLimitsSet(1, 900, 10**12, 100, 7, 10**16, 2),
     ]
+    back = await client.clear_user_fees(user_id=BUYER, market_id=MARKET)
+    assert back.events[-1][1] == UserFeesSet(BUYER, 0, 0, 0)
 
 
 def test_the_blocking_client_has_every_method(engine: EngineUnderTest) -> None:
