@@ -21,6 +21,7 @@ from engine.proto.records import (
     EventType,
     FundsTransferred,
     KillSwitchSet,
+    ListType,
     MarketLimitsSet,
     OrderTerms,
     OrderType,
@@ -222,6 +223,35 @@ async def test_fees_and_limits_arrive_field_by_field(client: EngineClient) -> No
     ]
     back = await client.clear_user_fees(user_id=BUYER, market_id=MARKET)
     assert back.events[-1][1] == UserFeesSet(BUYER, 0, 0, 0)
+
+
+async def test_a_list_is_placed_as_a_whole(client: EngineClient) -> None:
+    listed = await client.place_list(
+        ListType.OCO,
+        OrderTicket(
+            side=Side.ASK,
+            order_type=OrderType.LIMIT_MAKER,
+            time_in_force=TimeInForce.NONE,
+            price_ticks=130,
+            quantity_lots=3,
+        ),
+        OrderTicket(
+            side=Side.ASK,
+            order_type=OrderType.STOP_LOSS_LIMIT,
+            price_ticks=70,
+            stop_price_ticks=80,
+            quantity_lots=3,
+        ),
+        user_id=SELLER,
+        market_id=MARKET,
+        client_list_id="oco",
+        request_id=request_id(1, 5),
+    )
+    assert kinds(listed)[:3] == ["LEG_TAKEN", "LEG_TAKEN", "LIST_ACCEPTED"]
+    assert len(listed.order_ids) == 2
+    assert listed.order_id == listed.order_ids[0]
+    await client.cancel(user_id=SELLER, market_id=MARKET, order_id=listed.order_ids[1])
+    assert (await client.list_open_orders()).orders == ()
 
 
 def test_the_blocking_client_has_every_method(engine: EngineUnderTest) -> None:
