@@ -69,6 +69,9 @@ FORMS: Final[dict[int, Form]] = {
         int(CommandFlag.ALLOW_FAILURE | CommandFlag.ONLY_NEW | CommandFlag.ONLY_PARTIALLY_FILLED),
     ),
     CommandType.QUOTE: Form((*_OF_AN_ORDER, "price", "quantity", "amount", "ceiling", "stp")),
+    CommandType.SET_MARKET_BANDS: Form(
+        ("market_id", "price", "quantity", "amount", "ceiling", "order_id", "spare")
+    ),
     CommandType.AMEND: Form((*_OF_AN_ORDER, "price", "quantity")),
     CommandType.REDUCE: Form((*_OF_AN_ORDER, "quantity")),
     CommandType.MOVE: Form((*_OF_AN_ORDER, "price"), int(CommandFlag.REQUEUE)),

@@ -12,6 +12,7 @@ REQUEST_WINDOW: Final = 64  # request ids remembered per user, first in, first o
 TRIGGERS_PER_COMMAND_MAX: Final = 64  # what is left runs before the next command
 TRAILING_DELTA_BIPS_MAX: Final = 9_999
 TIMEOUT_MS_MAX: Final = 86_400_000  # of a dead-man switch and of a session's grace time
+PAUSE_US_MAX: Final = 86_400_000_000  # a day
 ICEBERG_TRANCHES_MAX: Final = 100  # quantity / displayed lots, rounded up
 FEE_PER_LOT_MAX: Final = 10**12  # quote atoms per lot
 ASSET_CODE_CHARS_MAX: Final = 20

@@ -257,6 +257,22 @@ class QuoteRow(NamedTuple):
     ask_order_id: int
 
 
+class BandRow(NamedTuple):
+    """A market that has bands, or whose trading is paused until a time; by market id."""
+
+    market_id: int
+    reference_price_ticks: int
+    bid_lowest_ppm: int
+    bid_highest_ppm: int
+    ask_lowest_ppm: int
+    ask_highest_ppm: int
+    slippage_ppm: int
+    volatility_ppm: int
+    pause_us: int
+    pause_until_us: int
+    state_before_pause: int
+
+
 class Section(NamedTuple):
     """`key_fields` leading fields tell two rows of a section apart; 0: only their place does."""
 
@@ -289,6 +305,7 @@ SECTIONS: Final = (
     Section(b"MLIM", "market limits", MarketLimitsRow, struct.Struct("<8q"), 1),
     Section(b"UFEE", "users' own fees", UserFeesRow, struct.Struct("<4q"), 2),
     Section(b"LIST", "order lists", ListRow, struct.Struct("<10q40s"), 1),
+    Section(b"BAND", "bands", BandRow, struct.Struct("<11q"), 1),
 )
 LAYOUT_HASH: Final = hashlib.sha256(
     repr(

@@ -31,6 +31,7 @@ PARTS = (
     "crossing",
     "auction",
     "bounds",
+    "bands",
     "placing",
     "triggers",
     "lists",

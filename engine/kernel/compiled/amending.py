@@ -23,6 +23,7 @@ from engine.kernel.codes import (
     ORDER_AMENDED,
     ORDER_CANCELED,
     OVERFLOW,
+    PERCENT_PRICE,
     POST_ONLY,
     PRICE_ABOVE_CEILING,
     PRICE_FILTER,
@@ -31,6 +32,7 @@ from engine.kernel.codes import (
     WOULD_TAKE,
 )
 from engine.kernel.compiled.accounts import available_in, lock
+from engine.kernel.compiled.bands import band_refusal
 from engine.kernel.compiled.bounds import amended_refusal, is_bounded
 from engine.kernel.compiled.events import emit_changed
 from engine.kernel.compiled.fees import bid_hold, higher, notional_of, product
@@ -112,6 +114,8 @@ def amend_refusal(core: CorePtr, index: u32, price: i64, quantity: i64, leaves: 
     market: MarketPtr = core.markets + order.market
     if price != order.price and not is_within_price_filter(market, price):
         return PRICE_FILTER
+    if price != order.price and market.has_bands and band_refusal(market, order.is_bid, price):
+        return PERCENT_PRICE
     if order.ceiling and price > order.ceiling:
         return PRICE_ABOVE_CEILING
     is_resized: cython.bint = quantity != core.terms[index].quantity

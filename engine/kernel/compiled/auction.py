@@ -8,7 +8,7 @@ pay the maker's rate, and no trade is between orders of which the later prevents
 
 import cython
 
-from engine.kernel.codes import IN_AUCTION, MARKET_UNCROSSED
+from engine.kernel.codes import IN_AUCTION, MARKET_UNCROSSED, STP
 from engine.kernel.compiled.crossing import (
     drop_first,
     expire,
@@ -75,7 +75,7 @@ def uncross(core: CorePtr, market_index: u32, was_auction: cython.bint) -> cytho
 @cython.exceptval(check=False)
 def reference_price(market: MarketPtr) -> i64:
     """Return the price that others are measured by; 0: there is none yet."""
-    return market.last_price
+    return market.bands[0] if market.bands[0] else market.last_price
 
 
 @cython.cfunc
@@ -230,7 +230,7 @@ def meet(
     if is_self_trade(core, core.orders + later, core.orders + earlier):
         later_level.lots -= core.orders[later].leaves
         drop_first(core, later_level)
-        expire(core, later)
+        expire(core, later, STP)
         free_order(core, later)
         return 0
     lots: i64 = lower(shown_lots(core, earlier), shown_lots(core, later))

@@ -27,6 +27,7 @@ from engine.kernel.codes import (
     ORDER_REDUCED,
     OVERFLOW,
     PARKED,
+    PERCENT_PRICE,
     POST_ONLY,
     PRICE_ABOVE_CEILING,
     PRICE_FILTER,
@@ -34,6 +35,7 @@ from engine.kernel.codes import (
     WOULD_TAKE,
 )
 from engine.kernel.compiled.accounts import available_in, lock
+from engine.kernel.compiled.bands import band_refusal
 from engine.kernel.compiled.events import emit_changed
 from engine.kernel.compiled.fees import bid_hold, notional_of
 from engine.kernel.compiled.gates import entry_refusal
@@ -115,6 +117,8 @@ def new_price_refusal(core: CorePtr, command: CommandPtr, market: MarketPtr, ind
         return INVALID_PRICE
     if not is_within_price_filter(market, command.price):
         return PRICE_FILTER
+    if market.has_bands and band_refusal(market, order.is_bid, command.price):
+        return PERCENT_PRICE
     if command.price == order.price and not command.flags:
         return NOTHING_CHANGES
     if order.ceiling:  # up to it everything was checked when the order came in

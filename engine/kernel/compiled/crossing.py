@@ -19,9 +19,12 @@ from engine.kernel.codes import (
     ORDER_EXPIRED,
     ORDER_PREVENTED,
     PPM,
+    SLIPPAGE,
     STP,
+    VOLATILITY,
 )
 from engine.kernel.compiled.accounts import lock
+from engine.kernel.compiled.bands import banded_key, pause, reserve_for_pause, volatility_key
 from engine.kernel.compiled.events import emit, emit_changed
 from engine.kernel.compiled.fees import notional_of, product, sum_of
 from engine.kernel.compiled.icebergs import (
@@ -77,6 +80,11 @@ def match_with_care(core: CorePtr, taker_index: u32, worst_key: i64) -> cython.v
     """As `match`, one meeting at a time."""
     taker: OrderPtr = core.orders + taker_index
     opposite: BookSidePtr = side_of(core, taker.market, not taker.is_bid)
+    own_key: i64 = worst_key
+    volatile_key: i64 = worst_key
+    if core.markets[taker.market].has_bands:
+        volatile_key = volatility_key(core, taker)
+        worst_key = banded_key(core, taker, worst_key)
     while taker.leaves and opposite.best_key >= worst_key:
         index: u32 = best_level(core, opposite)
         level: LevelPtr = core.levels + index
@@ -86,8 +94,20 @@ def match_with_care(core: CorePtr, taker_index: u32, worst_key: i64) -> cython.v
             trade_with_first(core, taker_index, level)
         if not level.count:
             close_level(core, opposite, index, opposite.best_key)
+    if taker.leaves and worst_key != own_key and opposite.best_key >= own_key:
+        stop_at_band(core, taker_index, opposite.best_key < volatile_key)
     if not taker.leaves:
         free_order(core, taker_index)
+
+
+@cython.cfunc
+@cython.nogil
+@cython.exceptval(check=False)
+def stop_at_band(core: CorePtr, taker_index: u32, is_volatile: cython.bint) -> cython.void:
+    """End a taker that only a band keeps from trading on, and pause the market if it must."""
+    expire(core, taker_index, VOLATILITY if is_volatile else SLIPPAGE)
+    if is_volatile:
+        pause(core, core.orders[taker_index].market)
 
 
 @cython.cfunc
@@ -146,23 +166,23 @@ def prevent(core: CorePtr, taker_index: u32, level: LevelPtr) -> cython.void:
     if mode != EXPIRE_TAKER:
         level.lots -= core.orders[maker_index].leaves
         drop_first(core, level)
-        expire(core, maker_index)
+        expire(core, maker_index, STP)
         free_order(core, maker_index)
     if mode != EXPIRE_MAKER:
-        expire(core, taker_index)
+        expire(core, taker_index, STP)
 
 
 @cython.cfunc
 @cython.nogil
 @cython.exceptval(check=False)
-def expire(core: CorePtr, index: u32) -> cython.void:
-    """End an order because of self-trade prevention, without giving it back yet."""
+def expire(core: CorePtr, index: u32, reason: u32) -> cython.void:
+    """End an order where it meets others, without giving it back yet."""
     order: OrderPtr = core.orders + index
     removed_lots: i64 = order.leaves
     lock(core, held_account(core, index), -order.reserved)
     order.leaves = 0
     order.reserved = 0
-    emit_changed(core, ORDER_EXPIRED, order, removed_lots, DONE, STP)
+    emit_changed(core, ORDER_EXPIRED, order, removed_lots, DONE, reason)
 
 
 @cython.cfunc
@@ -235,6 +255,9 @@ def survey_with_care(core: CorePtr, index: u32, worst_key: i64, sweep: SweepPtr)
     sweep.lots = sweep.notional = sweep.quantity = 0
     sweep.events = 0
     sweep.wanted = INT64_MAX if order.traits & TRAIT_AMOUNT else order.leaves
+    if core.markets[order.market].has_bands:
+        reserve_for_pause(core)
+        worst_key = banded_key(core, order, worst_key)
     if order.traits & TRAIT_AMOUNT and order.is_bid:
         sweep.amount = without_fee(core.markets + order.market, core.terms + index, sweep.amount)
     section: u32 = side.section_count

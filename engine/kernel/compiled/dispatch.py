@@ -29,6 +29,7 @@ from engine.kernel.codes import (
     QUOTE,
     RELEASE_HOLD,
     SET_KILL_SWITCH,
+    SET_MARKET_BANDS,
     SET_MARKET_FEES,
     SET_MARKET_FILTERS,
     SET_MARKET_LIMITS,
@@ -44,6 +45,7 @@ from engine.kernel.codes import (
     TRIGGERS_PER_COMMAND_MAX,
     UNKNOWN_MARKET,
 )
+from engine.kernel.compiled.bands import set_market_bands
 from engine.kernel.compiled.bounds import set_market_limits
 from engine.kernel.compiled.controls import set_kill_switch, set_user_status
 from engine.kernel.compiled.drafts import is_leg, take_leg
@@ -146,6 +148,8 @@ def apply_setting(core: CorePtr, command: CommandPtr) -> u32:
         return set_market_limits(core, command, market)
     if kind == SET_MARKET_FILTERS:
         return set_market_filters(core, command, market)
+    if kind == SET_MARKET_BANDS:
+        return set_market_bands(core, command, market)
     if kind == SET_MARKET_FEES:
         return set_market_fees(core, command, market)
     if kind == SET_MARKET_STATE:

@@ -52,7 +52,7 @@ def begin_iceberg(core: CorePtr, index: u32, displayed: i64) -> cython.void:
     order.traits |= TRAIT_ICEBERG
     extra.display = extra.shown = displayed
     extra.tranches = 0
-    core.markets[order.market].icebergs += 1
+    core.markets[order.market].cares += 1
     count_tranches(core, index)
 
 
@@ -72,7 +72,7 @@ def count_tranches(core: CorePtr, index: u32) -> cython.void:
 @cython.exceptval(check=False)
 def end_iceberg(core: CorePtr, index: u32) -> cython.void:
     core.tranches -= extra_of(core, index).tranches
-    core.markets[core.orders[index].market].icebergs -= 1
+    core.markets[core.orders[index].market].cares -= 1
 
 
 @cython.cfunc

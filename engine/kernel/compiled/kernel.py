@@ -17,6 +17,7 @@ from engine.kernel import forms as form_tables
 from engine.kernel import interface, state
 from engine.kernel import states as state_tables
 from engine.kernel.codes import HOUSE_USER_ID, INT64_MAX, PARKED_EVENTS, RECORD_BYTES
+from engine.kernel.compiled.bands import band_rows, restore_bands
 from engine.kernel.compiled.checkpoint import make_checkpoint
 from engine.kernel.compiled.dispatch import apply_slice, close_core, open_core, reserve_for
 from engine.kernel.compiled.layout import (
@@ -192,6 +193,7 @@ class CompiledKernel:
         tranches: u64 = self.core.order_table.count + self.core.tranches
         parked: u64 = self.core.parked_count
         several: u64 = self.core.watch_table.count + self.core.list_table.count
+        several += self.core.paused_count
         return 2 * (tranches + several) + PARKED_EVENTS * parked
 
     @property
@@ -408,6 +410,8 @@ class CompiledKernel:
         yield len(limited), limited
         yield self.core.user_fees_top - 1, user_fees_bytes(core)
         yield self.core.list_table.count, list_bytes(core)
+        bands = band_rows(core)
+        yield len(bands), bands
 
     def load_state(self, state_):
         """Take over a packed state; only a kernel that has applied nothing may."""
@@ -427,6 +431,7 @@ class CompiledKernel:
         restore_groups(core, state_)
         restore_modes(core, state_)
         restore_quotes(core, state_)
+        restore_bands(core, state_)
         restore_business(core, bytes(state_.packed(b"BSNS")))
         restore_holds(core, bytes(state_.packed(b"HOLD")))
         restore_kills(core, state_)

@@ -47,6 +47,7 @@ from engine.kernel.codes import (
 )
 from engine.kernel.compiled.accounts import find_account, open_account
 from engine.kernel.compiled.auction import reserve_for_uncross, uncross
+from engine.kernel.compiled.bands import forget_pause
 from engine.kernel.compiled.controls import cancel_picked, pick_orders
 from engine.kernel.compiled.events import emit_clear, emit_replayed, put_text
 from engine.kernel.compiled.fees import product
@@ -332,6 +333,7 @@ def set_market_state(core: CorePtr, command: CommandPtr, market: MarketPtr) -> u
         return MARKET_DELISTED
     index: u32 = find_market(core, market.market_id)
     old_state: u32 = market.state
+    forget_pause(core, market)
     picked: Picked
     picked.market = index
     picked.user = picked.side = picked.is_owner = 0

@@ -279,7 +279,7 @@ def match(core: CorePtr, taker_index: u32) -> cython.void:
     taker: OrderPtr = core.orders + taker_index
     opposite: BookSidePtr = side_of(core, taker.market, not taker.is_bid)
     worst_key: i64 = limit_key(taker)
-    if taker.traits or core.markets[taker.market].icebergs:
+    if taker.traits or core.markets[taker.market].cares:
         match_with_care(core, taker_index, worst_key)
         return
     while taker.leaves and opposite.best_key >= worst_key:
@@ -300,7 +300,7 @@ def survey(core: CorePtr, index: u32, sweep: SweepPtr) -> cython.void:
     market: MarketPtr = core.markets + order.market
     side: BookSidePtr = side_of(core, order.market, not order.is_bid)
     worst_key: i64 = limit_key(order)
-    if order.traits or market.icebergs:
+    if order.traits or market.cares:
         survey_with_care(core, index, worst_key, sweep)
         return
     sweep.lots = sweep.notional = 0

@@ -35,6 +35,7 @@ from engine.kernel.codes import (
     ORDER_EXPIRED,
     OVERFLOW,
     PARKED,
+    PERCENT_PRICE,
     PRICE_FILTER,
     STOP_LOSS,
     STOP_LOSS_LIMIT,
@@ -44,6 +45,7 @@ from engine.kernel.codes import (
     WOULD_TAKE,
 )
 from engine.kernel.compiled.accounts import available_in, find_account, lock, open_account
+from engine.kernel.compiled.bands import band_refusal
 from engine.kernel.compiled.bounds import bounds_refusal, is_bounded
 from engine.kernel.compiled.events import emit, put_text
 from engine.kernel.compiled.extras import (
@@ -134,6 +136,8 @@ def content_refusal(core: CorePtr, command: CommandPtr, market: MarketPtr) -> u3
             return INVALID_PRICE
         if not is_within_price_filter(market, command.price):
             return PRICE_FILTER
+        if market.has_bands and band_refusal(market, command.side, command.price):
+            return PERCENT_PRICE
     if command.quantity < market.quantity_min or command.quantity > market.quantity_max:
         return LOT_SIZE
     if command.flags & ICEBERG and is_too_fine(command.quantity, command.ceiling):

@@ -163,7 +163,7 @@ def level_views(core: CorePtr, side: BookSidePtr, depth: object) -> list:
     for index in level_indices(core, side, depth):
         level: LevelPtr = core.levels + cython.cast(u32, index)
         lots = level.lots
-        if core.markets[core.orders[level.first].market].icebergs:
+        if core.markets[core.orders[level.first].market].cares:
             lots -= hidden_in(core, level)
         views.append(interface.LevelView(level.price, lots, level.count))
     return views

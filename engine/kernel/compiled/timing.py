@@ -30,10 +30,13 @@ from engine.kernel.codes import (
     TIMEOUT_MS_MAX,
     TIMER_DEADMAN,
     TIMER_GTD,
+    TIMER_MARKET,
     TIMER_SESSION,
     UNKNOWN_SESSION,
     UNKNOWN_USER,
 )
+from engine.kernel.compiled.auction import reserve_for_uncross
+from engine.kernel.compiled.bands import end_pause
 from engine.kernel.compiled.events import emit_clear
 from engine.kernel.compiled.extras import arm_expiry, extra_of, find_watch
 from engine.kernel.compiled.layout import (
@@ -50,7 +53,7 @@ from engine.kernel.compiled.layout import (
     u32,
     u64,
 )
-from engine.kernel.compiled.lookups import find_order, find_user
+from engine.kernel.compiled.lookups import find_market, find_order, find_user
 from engine.kernel.compiled.matching import end_order, take_out
 from engine.kernel.compiled.memory import grown_capacity, reserve_events
 from engine.kernel.compiled.symbols import (
@@ -255,6 +258,10 @@ def tick(core: CorePtr) -> u32:
             end_in_time(core, find_order(core, cython.cast(i64, timer.key)))
         elif kind == TIMER_DEADMAN:
             fire_deadman(core, find_watch(core, ident))
+        elif kind == TIMER_MARKET:
+            if not reserve_for_uncross(core):
+                return OK
+            end_pause(core, find_market(core, cython.cast(u32, ident)))
         elif kind == TIMER_SESSION:
             end_session(core, find_watch(core, ident))
         if core.is_out_of_memory:

@@ -10,6 +10,7 @@ from typing import Final
 
 from engine.kernel.codes import AUCTION, HALT
 from engine.kernel.reference.auction import uncross
+from engine.kernel.reference.bands import forget_pause, set_market_bands
 from engine.kernel.reference.bounds import set_market_limits
 from engine.kernel.reference.checks import (
     ADMIN_FORMS,
@@ -190,6 +191,7 @@ def _set_market_state(x: Exchange, fields: Fields) -> int:
     if market.state == MarketState.DELISTED:
         return Reason.MARKET_DELISTED
     old_state = market.state
+    forget_pause(x, market)
     if fields[11] == HALT:
         stand_still(x, market)
     market.set_state(fields[11])
@@ -337,6 +339,7 @@ _HANDLERS: Final = {
     CommandType.SET_MARKET_LIMITS: set_market_limits,
     CommandType.SET_USER_FEES: set_user_fees,
     CommandType.SET_MARKET_STATE: _set_market_state,
+    CommandType.SET_MARKET_BANDS: set_market_bands,
     CommandType.ADD_USER: _add_user,
     CommandType.SET_USER_STATUS: set_user_status,
     CommandType.SET_TRADE_GROUP: _set_trade_group,

@@ -18,6 +18,7 @@ from engine.kernel.codes import (
     ORDER_CANCELED,
     POST_ONLY,
 )
+from engine.kernel.reference.bands import band_refusal
 from engine.kernel.reference.bounds import amended_refusal
 from engine.kernel.reference.checks import ADMIN_FORMS, Fields
 from engine.kernel.reference.controls import owner_refusal
@@ -94,6 +95,8 @@ def _content_refusal(x: Exchange, order: Order, terms: _Terms) -> int:
     bound = order.ceiling or terms.price
     if terms.price != order.price and not market.price_min <= terms.price <= market.price_max:
         return Reason.PRICE_FILTER
+    if terms.price != order.price and band_refusal(market, terms.price, is_bid=order.is_bid):
+        return Reason.PERCENT_PRICE
     if terms.price > bound:
         return Reason.PRICE_ABOVE_CEILING
     if terms.quantity != order.quantity and not (

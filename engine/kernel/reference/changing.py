@@ -28,13 +28,14 @@ from engine.kernel.codes import (
     REDUCE,
     REQUEUE,
 )
+from engine.kernel.reference.bands import band_refusal
 from engine.kernel.reference.checks import NO_TEXT, Fields
 from engine.kernel.reference.controls import owner_refusal
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import bid_hold
 from engine.kernel.reference.icebergs import fit_shown
 from engine.kernel.reference.matching import end_order, fit_reserve, match, take_out
-from engine.kernel.reference.model import Order, User
+from engine.kernel.reference.model import NO_BANDS, Market, Order, User
 from engine.kernel.reference.parking import bound_refusal
 from engine.kernel.reference.placing import entry_refusal
 from engine.kernel.reference.requests import apply_once
@@ -147,13 +148,13 @@ def _move(
         return Reason.UNKNOWN_ORDER
     if order.extra and bound_refusal(order):
         return bound_refusal(order)
-    if not market.price_min <= price <= market.price_max or price <= 0:
-        return Reason.INVALID_PRICE if price <= 0 else Reason.PRICE_FILTER
+    is_plain = market.price_min <= price <= market.price_max and market.bands is NO_BANDS
+    reason = OK if is_plain and price > 0 else _price_refusal(market, order, price)
     prices = order.opposite.prices
     crosses = prices and (price >= prices[0] if order.is_bid else price <= prices[-1])
     if crosses and market.state == AUCTION:
         crosses = False
-    reason = _prepare_move(order, price, fields[4], crosses)
+    reason = reason or _prepare_move(order, price, fields[4], crosses)
     if reason:
         return reason
     order.side.requeue(order, price)
@@ -165,6 +166,14 @@ def _move(
             fit_shown(order)
             order.side.add(order)
     return OK
+
+
+def _price_refusal(market: Market, order: Order, price: int) -> int:
+    if price <= 0:
+        return Reason.INVALID_PRICE
+    if not market.price_min <= price <= market.price_max:
+        return Reason.PRICE_FILTER
+    return band_refusal(market, price, is_bid=order.is_bid)
 
 
 def _prepare_move(order: Order, price: int, flags: int, crosses: object) -> int:

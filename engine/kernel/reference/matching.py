@@ -17,24 +17,33 @@ from engine.kernel.codes import (
     OK,
     ORDER_EXPIRED,
     ORDER_PREVENTED,
+    SLIPPAGE,
     STP,
     TRADE,
+    VOLATILITY,
 )
+from engine.kernel.reference.bands import Limits, limits_of, pause
 from engine.kernel.reference.checks import NO_TEXT
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import MAKER, TAKER, bid_hold, due_fee
 from engine.kernel.reference.icebergs import fit_shown, use_shown
-from engine.kernel.reference.model import Order
+from engine.kernel.reference.model import NO_BANDS, Order
 from engine.kernel.reference.parking import note_price, unpark
 from engine.kernel.reference.timers import disarm_expiry
 
 
 def match(x: Exchange, taker: Order) -> None:
-    """Trade until the taker is filled or nothing is left within its price (0 = any price)."""
+    """Trade until the taker has ended or nothing is left within its price (0 = any price)."""
     makers = taker.opposite
+    limits, limit_price = None, taker.price
+    if taker.market.bands is not NO_BANDS:
+        limits = limits_of(taker, limit_price)
+        limit_price = limits.price
     while taker.leaves:
-        maker = makers.best(taker.price)
+        maker = makers.best(limit_price)
         if maker is None:
+            if limits is not None:
+                _stop_at_band(x, taker, limits)
             return
         if taker.stp and taker.user.is_one_with(maker.user):
             _prevent(x, taker, maker)
@@ -46,6 +55,17 @@ def match(x: Exchange, taker: Order) -> None:
         elif refilled:
             makers.requeue(maker, maker.price)
     forget(x, taker)
+
+
+def _stop_at_band(x: Exchange, taker: Order, limits: Limits) -> None:
+    """End a taker that only a band keeps from trading on, and pause the market if it must."""
+    if not taker.opposite.is_within(taker.price):
+        return
+    if limits.volatility and not taker.opposite.is_within(limits.volatility):
+        end_order(x, taker, ORDER_EXPIRED, reason=VOLATILITY)
+        pause(x, taker.market)
+    else:
+        end_order(x, taker, ORDER_EXPIRED, reason=SLIPPAGE)
 
 
 def forget(x: Exchange, order: Order) -> None:

@@ -186,6 +186,22 @@ class Bounds(NamedTuple):
     to_market: int = 0
 
 
+class Bands(NamedTuple):
+    """As in MARKET_BANDS_SET; 0 = no such bound."""
+
+    reference_price_ticks: int = 0
+    bid_lowest_ppm: int = 0
+    bid_highest_ppm: int = 0
+    ask_lowest_ppm: int = 0
+    ask_highest_ppm: int = 0
+    slippage_ppm: int = 0
+    volatility_ppm: int = 0
+    pause_us: int = 0
+
+
+NO_BANDS: Final = Bands()
+
+
 class Market:
     """`accounts` are those of the users who had an order here: (base, quote) by user id.
 
@@ -195,6 +211,7 @@ class Market:
     __slots__ = (
         "accounts",
         "asks",
+        "bands",
         "base",
         "bids",
         "bounds",
@@ -214,6 +231,7 @@ class Market:
         "market_id",
         "notional_min",
         "parked",
+        "pause_until_us",
         "price_max",
         "price_min",
         "quantity_max",
@@ -221,6 +239,7 @@ class Market:
         "quote",
         "rates",
         "state",
+        "state_before_pause",
         "text",
         "tick_atoms",
         "tick_lot_atoms",
@@ -257,6 +276,9 @@ class Market:
         self.is_barred = False
         self.last_price_ticks = 0
         self.last_trade_id = 0
+        self.bands = NO_BANDS
+        self.pause_until_us = 0
+        self.state_before_pause = 0
         self.bids = BookSide(is_bid=True)
         self.asks = BookSide(is_bid=False)
         self.accounts: dict[int, tuple[Account, Account]] = {}
@@ -275,7 +297,7 @@ class Market:
     @property
     def reference_price(self) -> int:
         """The price that others are measured by; 0: there is none yet."""
-        return self.last_price_ticks
+        return self.bands.reference_price_ticks or self.last_price_ticks
 
     def set_filters(self, filters: Filters) -> None:
         self.filters = filters

@@ -30,6 +30,7 @@ from engine.kernel.codes import (
     TRAILING_DELTA_BIPS_MAX,
     WAIT_STOP,
 )
+from engine.kernel.reference.bands import band_refusal
 from engine.kernel.reference.bounds import bounds_refusal
 from engine.kernel.reference.checks import NO_TEXT, Fields, place_form
 from engine.kernel.reference.drafts import take_leg
@@ -37,7 +38,7 @@ from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.fees import bid_hold, sweep_fee
 from engine.kernel.reference.icebergs import fit_shown, is_too_fine
 from engine.kernel.reference.matching import end_order, match
-from engine.kernel.reference.model import Extra, Market, Order, User
+from engine.kernel.reference.model import NO_BANDS, Extra, Market, Order, User
 from engine.kernel.reference.parking import is_reached, park
 from engine.kernel.reference.requests import apply_once
 from engine.kernel.reference.survey import survey
@@ -303,6 +304,8 @@ def _content_refusal(x: Exchange, market: Market, fields: Fields) -> int:
             return Reason.INVALID_PRICE
         if not market.price_min <= price <= market.price_max:
             return Reason.PRICE_FILTER
+        if market.bands is not NO_BANDS and band_refusal(market, price, is_bid=fields[1] == BID):
+            return Reason.PERCENT_PRICE
     if not market.quantity_min <= quantity <= market.quantity_max:
         return Reason.LOT_SIZE
     if displayed and is_too_fine(quantity, displayed):

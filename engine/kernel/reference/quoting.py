@@ -19,6 +19,7 @@ from engine.kernel.codes import (
     QUOTE,
     QUOTE_REPLACED,
 )
+from engine.kernel.reference.bands import band_refusal
 from engine.kernel.reference.bounds import bounds_refusal
 from engine.kernel.reference.checks import ADMIN_FORMS, NO_TEXT, Fields
 from engine.kernel.reference.controls import owner_refusal
@@ -112,6 +113,8 @@ def _order_refusal(x: Exchange, order: Order, old: list[Order], before: int) -> 
     market = order.market
     if not market.price_min <= order.price <= market.price_max:
         return Reason.PRICE_FILTER
+    if band_refusal(market, order.price, is_bid=order.is_bid):
+        return Reason.PERCENT_PRICE
     if not market.quantity_min <= order.quantity <= market.quantity_max:
         return Reason.LOT_SIZE
     notional = order.price * order.quantity * market.tick_lot_atoms

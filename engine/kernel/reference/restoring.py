@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine.kernel.codes import SESSION_CLOSED, TIMER_DEADMAN, TIMER_SESSION, WAIT_DUE
+from engine.kernel.codes import SESSION_CLOSED, TIMER_DEADMAN, TIMER_MARKET, TIMER_SESSION, WAIT_DUE
 from engine.kernel.reference.exchange import Exchange
 from engine.kernel.reference.model import (
+    NO_BANDS,
     Account,
     Asset,
+    Bands,
     Bounds,
     Extra,
     Filters,
@@ -27,6 +29,7 @@ from engine.kernel.reference.timers import Watch, arm, arm_expiry
 from engine.kernel.state import (
     AccountRow,
     AssetRow,
+    BandRow,
     BusinessRow,
     HoldRow,
     KillRow,
@@ -66,6 +69,8 @@ def restore(x: Exchange, state: PackedState) -> None:
             key = x.users[quote.user_id].user_id, x.markets[quote.market_id].market_id
             x.quotes[key] = quote.bid_order_id, quote.ask_order_id
         _restore_controls(x, state)
+        for band in state.rows(b"BAND"):
+            _restore_bands(x, band)
     except KeyError as error:
         raise StateError(f"state names {error.args[0]!r}, which is not in it") from error
     business: BusinessRow
@@ -184,6 +189,14 @@ def _restore_times(x: Exchange, state: PackedState) -> None:
     for order in x.orders.values():
         if order.extra and order.extra.list_id and order.extra.list_id not in x.lists:
             raise StateError(f"order {order.order_id} is of a list that is not there")
+
+
+def _restore_bands(x: Exchange, row: BandRow) -> None:
+    market = x.markets[row.market_id]
+    market.bands = Bands(*row[1:9]) if any(row[1:9]) else NO_BANDS
+    market.pause_until_us, market.state_before_pause = row.pause_until_us, row.state_before_pause
+    if market.pause_until_us:
+        arm(x, market.pause_until_us, TIMER_MARKET, market.market_id)
 
 
 def _restore_order(x: Exchange, row: OrderRow, *, is_parked: bool) -> None:

@@ -10,6 +10,7 @@ from engine.kernel.reference.timers import Watch
 from engine.kernel.state import (
     AccountRow,
     AssetRow,
+    BandRow,
     DraftRow,
     HeadRow,
     KillRow,
@@ -81,6 +82,10 @@ def state_sections(x: Exchange) -> Iterator[tuple[int, Iterable[tuple[int | byte
         (UserFeesRow(*key, *rates) for key, rates in sorted(x.user_fees.items())),
     )
     yield len(x.lists), (_list_row(each) for _, each in sorted(x.lists.items()))
+    banded = [
+        each for _, each in sorted(x.markets.items()) if any(each.bands) or each.pause_until_us
+    ]
+    yield len(banded), map(_band_row, banded)
 
 
 def _asset_rows(x: Exchange, touched: set[int]) -> Iterator[AssetRow]:
@@ -98,6 +103,12 @@ def _asset_rows(x: Exchange, touched: set[int]) -> Iterator[AssetRow]:
             int(asset_id in touched),
             asset.text,
         )
+
+
+def _band_row(market: Market) -> BandRow:
+    return BandRow(
+        market.market_id, *market.bands, market.pause_until_us, market.state_before_pause
+    )
 
 
 def _market_row(market: Market) -> MarketRow:

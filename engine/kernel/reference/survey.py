@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from engine.kernel.codes import DECREMENT, EXPIRE_MAKER
+from engine.kernel.reference.bands import limits_of
 from engine.kernel.reference.fees import TAKER
 from engine.kernel.reference.icebergs import in_turn
-from engine.kernel.reference.model import Order
+from engine.kernel.reference.model import NO_BANDS, Order
 from engine.proto.records import INT64_MAX, PPM
 
 
@@ -30,6 +31,8 @@ def survey(taker: Order, limit_price: int) -> Sweep:
 
     Own orders that self-trade prevention would remove count for nothing (rule 10).
     """
+    if taker.market.bands is not NO_BANDS:
+        limit_price = limits_of(taker, limit_price).price
     amount = _Amount(taker) if taker.quote_atoms else None
     wanted = INT64_MAX if amount else taker.leaves
     lots = notional = quantity = 0

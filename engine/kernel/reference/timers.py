@@ -69,7 +69,8 @@ def event_bound(x: Exchange) -> int:
         if order.extra and order.is_iceberg
     )
     parked = sum(len(market.parked) for market in x.markets.values())
-    several = len(x.orders) + more + len(x.watches) + len(x.lists)
+    paused = sum(market.pause_until_us > 0 for market in x.markets.values())
+    several = len(x.orders) + more + len(x.watches) + len(x.lists) + paused
     return 2 * several + PARKED_EVENTS * parked
 
 

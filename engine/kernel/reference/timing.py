@@ -12,6 +12,7 @@ from engine.kernel.codes import (
     DEADMAN_FIRED,
     DEADMAN_SET,
     GTD_REACHED,
+    MARKET_STATE_SET,
     OK,
     ORDER_EXPIRED,
     SESSION_CLOSED,
@@ -23,9 +24,13 @@ from engine.kernel.codes import (
     TICK,
     TIMER_DEADMAN,
     TIMER_GTD,
+    TIMER_MARKET,
     TIMER_SESSION,
+    VOLATILITY,
 )
 from engine.kernel.limits import TIMEOUT_MS_MAX
+from engine.kernel.reference.auction import uncross
+from engine.kernel.reference.bands import forget_pause
 from engine.kernel.reference.checks import ADMIN_FORMS, Fields
 from engine.kernel.reference.controls import cancel_orders
 from engine.kernel.reference.matching import end_order, take_out
@@ -116,6 +121,8 @@ def _tick(x: Exchange) -> int:
             _expire(x, x.orders[ident])
         elif kind == TIMER_DEADMAN:
             _fire_deadman(x, ident)
+        elif kind == TIMER_MARKET:
+            _end_pause(x, x.markets[ident])
         else:
             _end_session(x, ident)
     return OK
@@ -124,6 +131,15 @@ def _tick(x: Exchange) -> int:
 def _expire(x: Exchange, order: Order) -> None:
     parked = take_out(x, order)
     end_order(x, order, ORDER_EXPIRED, flags=parked, reason=GTD_REACHED)
+
+
+def _end_pause(x: Exchange, market: Market) -> None:
+    """Let a market that volatility paused trade again, as it did before."""
+    state = market.state_before_pause
+    forget_pause(x, market)
+    market.set_state(state)
+    x.emit(MARKET_STATE_SET, market.market_id, 0, VOLATILITY, state)
+    uncross(x, market, was_auction=True)
 
 
 def _fire_deadman(x: Exchange, user_id: int) -> None:

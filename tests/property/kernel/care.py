@@ -66,7 +66,27 @@ def quote_command(rng: random.Random, order_id: int, bid: int, ask: int) -> Comm
     )
 
 
-def care_command(rng: random.Random) -> Command:
+def bands_command(rng: random.Random) -> Command:
+    """SET_MARKET_BANDS: now and then none, a wrong one, or one so narrow that it stops all."""
+    shares = (0, 0, 900_000, 970_000, 1_000_000, 1_030_000, 1_100_000, 2**32 - 1)
+    bid, ask = (sorted(rng.choices(shares, k=2)) for _ in range(2))
+    if rng.random() < 0.1:
+        bid.reverse()
+    return Command(
+        CommandType.SET_MARKET_BANDS,
+        market_id=rng.randrange(1, 6),
+        price=rng.choice((0, 0, 0, 100, 98, 2**62, -1)),
+        quantity=rng.choice((0, bid[0] | bid[1] << 32)) & (2**63 - 1),
+        amount=rng.choice((0, ask[0] | ask[1] << 32)) & (2**63 - 1),
+        ceiling=rng.choice((0, 0, 10_000, 30_000, 999_999, 1_000_000)),
+        order_id=rng.choice((0, 0, 5_000, 20_000, 40_000, 999_999, -5)),
+        spare=rng.choice((0, 1, 2, 5, 10**6, 86_400_000_001)),
+    )
+
+
+def care_command(rng: random.Random, *, with_bands: bool) -> Command:
+    if with_bands and rng.random() < 0.5:
+        return bands_command(rng)
     return Command(
         CommandType.SET_TRADE_GROUP, user_id=rng.choice((*USERS, 77)), quantity=rng.choice(_GROUPS)
     )

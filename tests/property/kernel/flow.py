@@ -177,7 +177,7 @@ class Flow:
         if draw < 0.92:
             return self._money()
         if draw < 0.93:
-            return care_command(self._random)
+            return care_command(self._random, with_bands=not self._is_calm)
         if draw < 0.945:
             return self._quote()
         return self._admin()
