@@ -41,7 +41,7 @@ from engine.kernel.compiled.levels import key_of
 from engine.kernel.compiled.lookups import find_market
 from engine.kernel.compiled.restoring import refuse_row
 from engine.kernel.compiled.rows import market_indices
-from engine.kernel.compiled.symbols import BANDS, NO_KEY
+from engine.kernel.compiled.symbols import BANDS, NO_KEY, SLIPPAGE_BAND
 from engine.kernel.compiled.timers import arm_timer, disarm_timer, reserve_timers, timer_key
 
 
@@ -153,7 +153,7 @@ def banded_key(core: CorePtr, taker: OrderPtr, worst_key: i64) -> i64:
     if taker.price or taker.order_type == FOK_BUDGET or best_key == NO_KEY:
         return worst_key
     best: i64 = best_key if best_key > 0 else -best_key
-    return higher(worst_key, worst_from(taker.is_bid, best, market.bands[5]))
+    return higher(worst_key, worst_from(taker.is_bid, best, market.bands[SLIPPAGE_BAND]))
 
 
 @cython.cfunc

@@ -55,6 +55,7 @@ ASK_CANCEL: Final = int(states.Ask.CANCEL)
 SLICE_COMMANDS: Final = 1024  # memory is reserved for so many commands at a time
 SHORT_SLICE_COMMANDS: Final = 256  # up to here the interpreter lock is kept
 EVENTS_PER_COMMAND: Final = 8  # at most, those about the orders that it meets aside
+SLIPPAGE_BAND: Final = 5  # the place of the slippage allowance in them
 BANDS: Final = 8  # numbers that make a market's bands
 TRAIT_STP: Final = 7  # bits of an order's traits: its StpMode
 TRAIT_AMOUNT: Final = 16  # a MARKET order by amount

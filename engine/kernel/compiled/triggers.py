@@ -25,6 +25,7 @@ from engine.kernel.codes import (
     ORDER_REDUCED,
     ORDER_TRIGGERED,
     OVERFLOW,
+    PPM,
     SLIPPAGE,
     TIME_IN_FORCE,
     TRAILING_DELTA_BIPS_MAX,
@@ -34,7 +35,7 @@ from engine.kernel.compiled.accounts import available_in, find_account
 from engine.kernel.compiled.bounds import bounds_refusal, is_bounded
 from engine.kernel.compiled.events import emit_changed
 from engine.kernel.compiled.extras import extra_of
-from engine.kernel.compiled.fees import notional_of
+from engine.kernel.compiled.fees import notional_of, product, sum_of
 from engine.kernel.compiled.gates import entry_refusal
 from engine.kernel.compiled.layout import (
     BookSidePtr,
@@ -65,7 +66,12 @@ from engine.kernel.compiled.placing import (
     is_within_price_filter,
     lacks_room,
 )
-from engine.kernel.compiled.symbols import EVENTS_PER_COMMAND, TRAIT_AMOUNT, TRAIT_LIST
+from engine.kernel.compiled.symbols import (
+    EVENTS_PER_COMMAND,
+    SLIPPAGE_BAND,
+    TRAIT_AMOUNT,
+    TRAIT_LIST,
+)
 
 
 @cython.cfunc
@@ -167,7 +173,11 @@ def stop_value_refusal(core: CorePtr, command: CommandPtr, index: u32) -> u32:
 @cython.exceptval(check=False)
 def worst_price(market: MarketPtr, stop: i64, delta: u32) -> i64:
     """Return the price up to which an order with a stop and without a limit holds (rule 6)."""
-    return raised(stop if stop else market.last_price, delta)
+    worst: i64 = raised(stop if stop else market.last_price, delta)
+    share: i64 = PPM + market.bands[SLIPPAGE_BAND]
+    if worst < 0 or share == PPM:
+        return worst
+    return sum_of(product(worst // PPM, share), (worst % PPM * share + PPM - 1) // PPM)
 
 
 @cython.cfunc

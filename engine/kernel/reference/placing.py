@@ -44,7 +44,7 @@ from engine.kernel.reference.requests import apply_once
 from engine.kernel.reference.survey import survey
 from engine.kernel.reference.timers import arm_expiry, open_session
 from engine.kernel.states import MATRIX, ask_of
-from engine.proto.records import INT64_MAX, NO_REQUEST_ID, MarketState, Reason
+from engine.proto.records import INT64_MAX, NO_REQUEST_ID, PPM, MarketState, Reason
 
 _PRICED: Final = (LIMIT, LIMIT_MAKER, STOP_LOSS_LIMIT, TAKE_PROFIT_LIMIT)
 _RESTING: Final = (GTC, GTD)
@@ -224,7 +224,8 @@ def _stop_refusal(order: Order, stop_price: int, delta_bips: int) -> int:
 
 def _worst_price(market: Market, stop_price: int, delta_bips: int) -> int:
     """Return the price up to which an order with a stop and without a limit holds (rule 6)."""
-    return -(-(stop_price or market.last_price_ticks) * (BIPS + delta_bips) // BIPS)
+    worst = -(-(stop_price or market.last_price_ticks) * (BIPS + delta_bips) // BIPS)
+    return -(-worst * (PPM + market.bands.slippage_ppm) // PPM)
 
 
 def _draft(market: Market, user: User, fields: Fields) -> Order:

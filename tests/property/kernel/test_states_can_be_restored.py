@@ -86,7 +86,7 @@ def test_the_empty_state_can_be_restored() -> None:
 
 def test_more_levels_than_a_chunk_holds_come_back_in_their_order() -> None:
     original = load_kernel("compiled")
-    original.apply(listing() + Flow(9, (1, 40_000), is_calm=True).records(100_000), 1)
+    original.apply(listing() + Flow(9, (1, 40_000), is_calm=True).records(160_000), 1)
     assert original.open_order_count > 1_000
     state = canonical_bytes(original)
     kernel = load_kernel("compiled")

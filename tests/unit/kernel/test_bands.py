@@ -16,6 +16,7 @@ from engine.proto.records import (
     MarketState,
     MarketStateSet,
     OrderChanged,
+    OrderType,
     Reason,
     Side,
     TimeInForce,
@@ -312,3 +313,16 @@ def test_30_an_iceberg_that_takes_is_stopped_like_any_order(desk: Desk) -> None:
     assert fills(events) == [(2, 1_010)]
     assert kinds(events)[-2:] == ["ORDER_EXPIRED", "MARKET_STATE_SET"]
     assert desk.kernel.event_bound == 2
+
+
+@pytest.mark.parametrize(("slippage", "worst"), [(0, 1_100), (10_000, 1_111), (10_001, 1_112)])
+def test_6_a_stop_buy_without_a_limit_holds_the_slippage_allowance_too(
+    desk: Desk, slippage: int, worst: int
+) -> None:
+    open_desk(desk)
+    if slippage:
+        desk.apply(bands(slippage=slippage))
+    kind = {"order_type": OrderType.STOP_LOSS, "time_in_force": TimeInForce.NONE}
+    stop = desk.place(BID, ALICE, 0, 3, amount=1_100, **kind)
+    assert kinds(desk.apply(stop)) == ["ORDER_TERMS", "ORDER_ACCEPTED"]
+    assert desk.balance(ALICE, USD)[1] == 3 * worst * UNIT
