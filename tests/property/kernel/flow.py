@@ -114,7 +114,7 @@ def _market(
 class Flow:
     """A stream of commands from one seed; `prices` is the range to draw from.
 
-    `is_calm`: nothing cancels many orders at once, so that books grow deep.
+    `is_calm`: nothing cancels many orders at once or bounds them, so that books grow deep.
     """
 
     def __init__(
@@ -193,12 +193,12 @@ class Flow:
             return hold_sequence(self._random, self._holds, self._request_id(often=True))
         if draw < 0.8:
             return self._replace()
+        if self._is_calm:
+            return []
         if draw < 0.88:
             return [user_fees_command(self._random)]
         if draw < 0.93:
             return [limits_command(self._random)]
-        if self._is_calm:
-            return []
         between = [self._command() for _ in range(self._random.randrange(8))]
         return control_sequence(self._random, between)
 
