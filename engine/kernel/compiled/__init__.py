@@ -35,6 +35,7 @@ PARTS = (
     "placing",
     "triggers",
     "lists",
+    "list_life",
     "changing",
     "amending",
     "replacing",

@@ -48,7 +48,7 @@ from engine.kernel.compiled.layout import (
     u32,
 )
 from engine.kernel.compiled.levels import best_level, close_level, side_of
-from engine.kernel.compiled.lists import note_fill
+from engine.kernel.compiled.list_life import note_fill
 from engine.kernel.compiled.matching import (
     fill,
     fit_reserve,

@@ -23,7 +23,7 @@ from engine.kernel.compiled.layout import (
     u32,
     u64,
 )
-from engine.kernel.compiled.lists import find_list, note_list
+from engine.kernel.compiled.list_life import find_list, note_list
 from engine.kernel.compiled.memory import grown_capacity
 from engine.kernel.compiled.symbols import TRAIT_EXTRA, TRAIT_STP
 from engine.kernel.compiled.tables import find, insert, remove, reserve_table

@@ -28,7 +28,7 @@ from engine.kernel.compiled.layout import (
     u64,
 )
 from engine.kernel.compiled.levels import best_level, close_level, dequeue, key_of, side_of
-from engine.kernel.compiled.lists import note_fill
+from engine.kernel.compiled.list_life import note_fill
 from engine.kernel.compiled.parking import note_price, unpark
 from engine.kernel.compiled.symbols import MAKER, NO_KEY, TAKER, TRAIT_EXTRA, TRAIT_LIST
 from engine.kernel.compiled.tables import remove

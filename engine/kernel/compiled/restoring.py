@@ -64,8 +64,9 @@ from engine.kernel.compiled.layout import (
     u64,
 )
 from engine.kernel.compiled.levels import enqueue, reserve_section, side_of
+from engine.kernel.compiled.list_life import find_list
 from engine.kernel.compiled.listing import upper_bound
-from engine.kernel.compiled.lists import find_list, reserve_lists, take_list
+from engine.kernel.compiled.lists import reserve_lists, take_list
 from engine.kernel.compiled.lookups import find_asset, find_market, find_order, find_user
 from engine.kernel.compiled.memory import (
     business_slot,

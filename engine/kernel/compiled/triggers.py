@@ -50,7 +50,7 @@ from engine.kernel.compiled.layout import (
     u64,
 )
 from engine.kernel.compiled.levels import enqueue, reserve_section, side_of
-from engine.kernel.compiled.lists import part_from_list, settle_lists
+from engine.kernel.compiled.list_life import part_from_list, settle_lists
 from engine.kernel.compiled.lookups import find_market
 from engine.kernel.compiled.matching import end_order, is_crossing, match, survey
 from engine.kernel.compiled.memory import reserve_events, reserve_levels
