@@ -189,10 +189,3 @@ class Operator(Commander):
         """Users of one group are as one user to self-trade prevention; 0 = no group."""
         request = pb.SetTradeGroupRequest(user_id=user_id, group_id=group_id)
         return await self._command(self._admin.SetTradeGroup, request)
-
-    async def set_rate_limit(self, *, max_orders: int, window_us: int, user_id: int = 0) -> Outcome:
-        """Limit unfilled orders per window, of a user or (0) of all without an own limit."""
-        request = pb.SetRateLimitRequest(
-            user_id=user_id, max_orders=max_orders, window_us=window_us
-        )
-        return await self._command(self._admin.SetRateLimit, request)

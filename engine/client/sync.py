@@ -92,7 +92,6 @@ class SyncEngineClient:
     set_market_bands = _blocking(EngineClient.set_market_bands)
     set_kill_switch = _blocking(EngineClient.set_kill_switch)
     set_trade_group = _blocking(EngineClient.set_trade_group)
-    set_rate_limit = _blocking(EngineClient.set_rate_limit)
     transfer = _blocking(EngineClient.transfer)
     hold = _blocking(EngineClient.hold)
     settle_hold = _blocking(EngineClient.settle_hold)

@@ -1261,34 +1261,6 @@ class SetTradeGroupRequest(_message.Message):
 Global___SetTradeGroupRequest: _TypeAlias = SetTradeGroupRequest  # noqa: Y015
 
 @_typing.final
-class SetRateLimitRequest(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    USER_ID_FIELD_NUMBER: _builtins.int
-    MAX_ORDERS_FIELD_NUMBER: _builtins.int
-    WINDOW_US_FIELD_NUMBER: _builtins.int
-    user_id: _builtins.int
-    """whose limit, 0 = of all who have none of their own"""
-    max_orders: _builtins.int
-    """unfilled orders in one window, 0 = no limit"""
-    window_us: _builtins.int
-    """length of the window, 0 with max_orders 0"""
-    def __init__(
-        self,
-        *,
-        user_id: _builtins.int = ...,
-        max_orders: _builtins.int = ...,
-        window_us: _builtins.int = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["max_orders", b"max_orders", "user_id", b"user_id", "window_us", b"window_us"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___SetRateLimitRequest: _TypeAlias = SetRateLimitRequest  # noqa: Y015
-
-@_typing.final
 class ForceCancelAllRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -697,11 +697,6 @@ class AdminServiceStub:
                 request_serializer=engine_dot_proto_dot_engine__pb2.SetTradeGroupRequest.SerializeToString,
                 response_deserializer=engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
                 _registered_method=True)
-        self.SetRateLimit = channel.unary_unary(
-                '/quantatrade.engine.v1.AdminService/SetRateLimit',
-                request_serializer=engine_dot_proto_dot_engine__pb2.SetRateLimitRequest.SerializeToString,
-                response_deserializer=engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
-                _registered_method=True)
 
 
 class AdminServiceServicer:
@@ -840,12 +835,6 @@ class AdminServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
-    def SetRateLimit(self, request, context):
-        """Missing associated documentation comment in .proto file."""
-        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
-        context.set_details('Method not implemented!')
-        raise NotImplementedError('Method not implemented!')
-
 
 def add_AdminServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -952,11 +941,6 @@ def add_AdminServiceServicer_to_server(servicer, server):
             'SetTradeGroup': grpc.unary_unary_rpc_method_handler(
                     servicer.SetTradeGroup,
                     request_deserializer=engine_dot_proto_dot_engine__pb2.SetTradeGroupRequest.FromString,
-                    response_serializer=engine_dot_proto_dot_engine__pb2.CommandResult.SerializeToString,
-            ),
-            'SetRateLimit': grpc.unary_unary_rpc_method_handler(
-                    servicer.SetRateLimit,
-                    request_deserializer=engine_dot_proto_dot_engine__pb2.SetRateLimitRequest.FromString,
                     response_serializer=engine_dot_proto_dot_engine__pb2.CommandResult.SerializeToString,
             ),
     }
@@ -1528,33 +1512,6 @@ class AdminService:
             target,
             '/quantatrade.engine.v1.AdminService/SetTradeGroup',
             engine_dot_proto_dot_engine__pb2.SetTradeGroupRequest.SerializeToString,
-            engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
-            options,
-            channel_credentials,
-            insecure,
-            call_credentials,
-            compression,
-            wait_for_ready,
-            timeout,
-            metadata,
-            _registered_method=True)
-
-    @staticmethod
-    def SetRateLimit(request,
-            target,
-            options=(),
-            channel_credentials=None,
-            call_credentials=None,
-            insecure=False,
-            compression=None,
-            wait_for_ready=None,
-            timeout=None,
-            metadata=None):
-        return grpc.experimental.unary_unary(
-            request,
-            target,
-            '/quantatrade.engine.v1.AdminService/SetRateLimit',
-            engine_dot_proto_dot_engine__pb2.SetRateLimitRequest.SerializeToString,
             engine_dot_proto_dot_engine__pb2.CommandResult.FromString,
             options,
             channel_credentials,

@@ -226,7 +226,6 @@ class AdminServiceStub:
     SetMarketBands: _grpc.UnaryUnaryMultiCallable[_engine_pb2.SetMarketBandsRequest, _engine_pb2.CommandResult]
     SetKillSwitch: _grpc.UnaryUnaryMultiCallable[_engine_pb2.SetKillSwitchRequest, _engine_pb2.CommandResult]
     SetTradeGroup: _grpc.UnaryUnaryMultiCallable[_engine_pb2.SetTradeGroupRequest, _engine_pb2.CommandResult]
-    SetRateLimit: _grpc.UnaryUnaryMultiCallable[_engine_pb2.SetRateLimitRequest, _engine_pb2.CommandResult]
 
 @_typing.type_check_only
 class AdminServiceAsyncStub(AdminServiceStub):
@@ -261,7 +260,6 @@ class AdminServiceAsyncStub(AdminServiceStub):
     SetMarketBands: _aio.UnaryUnaryMultiCallable[_engine_pb2.SetMarketBandsRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
     SetKillSwitch: _aio.UnaryUnaryMultiCallable[_engine_pb2.SetKillSwitchRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
     SetTradeGroup: _aio.UnaryUnaryMultiCallable[_engine_pb2.SetTradeGroupRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
-    SetRateLimit: _aio.UnaryUnaryMultiCallable[_engine_pb2.SetRateLimitRequest, _engine_pb2.CommandResult]  # type: ignore[assignment]
 
 class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     """Operators' commands. Every one is idempotent: the same content again gives the first result.
@@ -417,13 +415,6 @@ class AdminServiceServicer(metaclass=_abc_1.ABCMeta):
     def SetTradeGroup(
         self,
         request: _engine_pb2.SetTradeGroupRequest,
-        context: _ServicerContext,
-    ) -> _typing.Union[_engine_pb2.CommandResult, _abc.Awaitable[_engine_pb2.CommandResult]]: ...
-
-    @_abc_1.abstractmethod
-    def SetRateLimit(
-        self,
-        request: _engine_pb2.SetRateLimitRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_engine_pb2.CommandResult, _abc.Awaitable[_engine_pb2.CommandResult]]: ...
 

@@ -378,8 +378,7 @@ class Command(NamedTuple):
                         locked and open bids of this market), side = 1: min notional holds for
                         MARKET orders, 2: max notional does, 3: both; 0 = no bound
     SET_KILL_SWITCH     user_id or market_id (neither: all), quantity = 1 on, 0 off
-    SET_RATE_LIMIT      user_id (0 = all who have none of their own), quantity = unfilled orders
-                        per window, amount = window_us; both 0 = none
+    SET_RATE_LIMIT      its number is held for a limit of unfilled orders; refused as MALFORMED
     DEPOSIT WITHDRAW    user_id, asset_id, amount > 0, request_id = business id, text = reference
     ADJUST              the same; amount signed, not 0
     TRANSFER_LEG        the same; user_id 0 = house. Held back until its TRANSFER

@@ -181,19 +181,6 @@ class AdminService(pb_grpc.AdminServiceServicer):
             ),
         )
 
-    async def SetRateLimit(
-        self, request: pb.SetRateLimitRequest, context: Context
-    ) -> pb.CommandResult:
-        return await self._run(
-            context,
-            Command(
-                CommandType.SET_RATE_LIMIT,
-                user_id=request.user_id,
-                quantity=request.max_orders,
-                amount=request.window_us,
-            ),
-        )
-
     async def Deposit(self, request: pb.FundsRequest, context: Context) -> pb.CommandResult:
         return await self._move_funds(CommandType.DEPOSIT, request, context)
 

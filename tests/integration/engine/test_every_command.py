@@ -22,6 +22,7 @@ from engine.proto.records import (
     FundsTransferred,
     KillSwitchSet,
     ListType,
+    MarketBandsSet,
     MarketLimitsSet,
     OrderTerms,
     OrderType,
@@ -223,6 +224,21 @@ async def test_fees_and_limits_arrive_field_by_field(client: EngineClient) -> No
     ]
     back = await client.clear_user_fees(user_id=BUYER, market_id=MARKET)
     assert back.events[-1][1] == UserFeesSet(BUYER, 0, 0, 0)
+
+
+async def test_price_bands_arrive_field_by_field(client: EngineClient) -> None:
+    bands = await client.set_market_bands(
+        market_id=MARKET,
+        reference_price_ticks=100,
+        bid_ppm=(500_000, 2_000_000),
+        ask_ppm=(600_000, 3_000_000),
+        slippage_ppm=100_000,
+        volatility_ppm=200_000,
+        pause_us=5_000_000,
+    )
+    assert [body for _, body in bands.events] == [
+        MarketBandsSet(100, 500_000, 2_000_000, 600_000, 3_000_000, 100_000, 200_000, 5_000_000)
+    ]
 
 
 async def test_a_list_is_placed_as_a_whole(client: EngineClient) -> None:
