@@ -14,6 +14,7 @@ from engine.proto.records import (
     EventType,
     ListSet,
     ListType,
+    OrderAccepted,
     OrderType,
     Reason,
     Side,
@@ -106,7 +107,7 @@ def test_an_oco_is_accepted_as_a_whole_and_holds_the_dearer_leg(desk: Desk) -> N
     limit, stop = (each.order_id for each in legs)
     assert kinds(events)[:3] == ["LEG_TAKEN", "LEG_TAKEN", "LIST_ACCEPTED"]
     assert events[2].body == ListSet(limit, ALICE, ListType.OCO, 2, limit, stop, 0, b"mine")
-    holds = [each.body.reserved_atoms for each in events if hasattr(each.body, "terms")]
+    holds = [each.body.reserved_atoms for each in events if isinstance(each.body, OrderAccepted)]
     assert holds == [5 * 90 * UNIT, 5 * 20 * UNIT]
     assert desk.balance(ALICE, USD) == (WEALTH - 5 * 110 * UNIT, 5 * 110 * UNIT)
     views = {view.order_id: (view.wait, view.list_id) for view in desk.kernel.open_orders(ALICE)}
