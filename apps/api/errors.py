@@ -224,6 +224,16 @@ REASON_ERRORS: Final[dict[Reason, tuple[ErrorCode, HTTPStatus, str]]] = {
         _BAD,
         "The price is too far from the market's reference price.",
     ),
+    Reason.SLIPPAGE: (
+        ErrorCode.PERCENT_PRICE,
+        _CONFLICT,
+        "What the book offers is beyond the market's slippage allowance.",
+    ),
+    Reason.VOLATILITY: (
+        ErrorCode.PERCENT_PRICE,
+        _CONFLICT,
+        "What the book offers is beyond the market's volatility limit; trading pauses.",
+    ),
     Reason.MARKET_POST_ONLY: (
         ErrorCode.MARKET_NOT_TRADING,
         _CONFLICT,

@@ -15,7 +15,8 @@ from apps.audit.refusals import OTHERS, refusal_count, refusals_store
 from engine.proto.records import Reason
 from tests.integration.api.test_auth import ANN, V1, bearer, error_of, register
 
-# What only operators or defects cause; a trader is told `invalid_request`.
+# What only operators, defects, or orders of kinds that this API does not place can cause; a trader
+# is told `invalid_request`.
 NOT_TRADERS = {
     Reason.INVALID_DECIMALS,
     Reason.INVALID_MAX_TOTAL,
@@ -26,6 +27,33 @@ NOT_TRADERS = {
     Reason.REQUEST_ID_REQUIRED,
     Reason.DUPLICATE_ORDER_ID,
     Reason.NONE,
+    Reason.MASS_CANCEL,
+    Reason.USER_STATUS,
+    Reason.MARKET_STATE,
+    Reason.NO_DRAFT,
+    Reason.UNBALANCED,
+    Reason.UNKNOWN_HOLD,
+    Reason.HOLD_SETTLED,
+    Reason.HOLD_RELEASED,
+    Reason.REBATE,
+    Reason.WOULD_TRIGGER,
+    Reason.INVALID_STOP_PRICE,
+    Reason.INVALID_TRAILING_DELTA,
+    Reason.INVALID_EXPIRE_TIME,
+    Reason.ORDER_IS_PARKED,
+    Reason.GTD,
+    Reason.DEADMAN,
+    Reason.SESSION,
+    Reason.LIST,
+    Reason.INVALID_TIMEOUT,
+    Reason.INVALID_LIST,
+    Reason.ORDER_IN_LIST,
+    Reason.UNKNOWN_SESSION,
+    Reason.STP,
+    Reason.INVALID_ICEBERG,
+    Reason.QUOTE_REPLACED,
+    Reason.CANCEL_RESTRICTED,
+    Reason.INVALID_BAND,
 }
 
 
