@@ -115,8 +115,11 @@ def test_dump_gives_every_command_and_event_by_name(data_dir: Path, run: Any) ->
 def test_dump_can_be_narrowed_down(data_dir: Path, run: Any) -> None:
     _, lines, _ = run("dump", data_dir, "--from", 30, "--to", 45)
     assert sorted({line["command_seq"] for line in lines}) == list(range(30, 46))
-    _, trades, _ = run("dump", data_dir, "--type", "trade", "--market", 1)
-    assert {(line["type"], line["market_id"]) for line in trades} == {("TRADE", 1)}
+    _, everywhere, _ = run("dump", data_dir, "--type", "trade")
+    market = everywhere[0]["market_id"]
+    _, trades, _ = run("dump", data_dir, "--type", "trade", "--market", market)
+    assert {line["type"] for line in trades} == {"TRADE"}
+    assert trades == [line for line in everywhere if line["market_id"] == market]
     user = trades[0]["maker_user_id"]
     _, his, _ = run("dump", data_dir, "--type", "TRADE", "--user", user)
     assert all(user in (line["maker_user_id"], line["taker_user_id"]) for line in his)
