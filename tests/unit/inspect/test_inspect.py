@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import logging
 import shutil
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +34,9 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def logging_as_it_was() -> Iterator[None]:
-    """The command sets up logging for a process of its own."""
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    yield
-    root.handlers, root.level = handlers, level
+def logging_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command sets up logging for a process of its own; others watch that of this one."""
+    monkeypatch.setattr("engine.inspect.__main__.configure_logging", lambda _process: None)
 
 
 @pytest.fixture

@@ -59,6 +59,13 @@ OLD_CHAIN = "c2429ca178040fccef6a77bdb0320dcd0a92ea037645388109210ef8b2590888"
 KERNELS = ("auto", "reference")
 
 
+@pytest.fixture(autouse=True)
+def logging_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands set up logging for a process of their own; others watch that of this one."""
+    for command in ("engine.upgrade", "engine.inspect.__main__"):
+        monkeypatch.setattr(f"{command}.configure_logging", lambda _process: None)
+
+
 @pytest.fixture(scope="module")
 def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("version-1")
