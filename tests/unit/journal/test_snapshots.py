@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from engine.journal.errors import JournalBehindError
@@ -28,6 +29,12 @@ from tests.property.kernel.flow import Flow
 from tests.unit.journal.exchange import Exchange, flown
 
 KERNELS = ("auto", "reference")
+
+
+@pytest.fixture(autouse=True)
+def fresh_logger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that no earlier set-up of logging has been kept in."""
+    monkeypatch.setattr("engine.journal.snapshots.log", structlog.get_logger())
 
 
 @pytest.fixture(scope="module")
